@@ -1,0 +1,1 @@
+//! Typed configuration with the source of every value.

@@ -1,0 +1,1 @@
+//! Finds or starts the servers to run against.

@@ -1,0 +1,1 @@
+//! One Database handle over everything its features name.

@@ -1,0 +1,1 @@
+//! The tables of autonomous services, as typed rows.

@@ -1,0 +1,46 @@
+//! A connection pool for sqlx on PostgreSQL.
+//!
+//! A query costs one round trip: a connection is checked only after it idled, and what its last user left behind is
+//! seen without asking the server. Every wait has a deadline, and a future that is dropped gives everything back.
+//!
+//! ```no_run
+//! use db_pool::{Pool, PoolConfig};
+//! use std::time::Duration;
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let config = PoolConfig::from_url("postgresql://app@localhost/app")?
+//!     .max_size(8.try_into()?)
+//!     .acquire_timeout(Duration::from_secs(2));
+//! let pool = Pool::connect(config).await?;
+//!
+//! let mut lease = pool.acquire().await?;
+//! let mut tx = sqlx::Connection::begin(&mut *lease).await?;
+//! sqlx::query("UPDATE tasks SET priority = $1 WHERE id = $2").bind(5).bind(1).execute(&mut *tx).await?;
+//! tx.commit().await?;
+//! drop(lease);
+//!
+//! let stats = pool.stats();
+//! println!("{} of {} in use, {} waiting", stats.in_use, stats.max_size, stats.waiting);
+//! pool.close(Duration::from_secs(5)).await;
+//! # Ok(())
+//! # }
+//! ```
+
+mod config;
+mod error;
+mod lease;
+mod mobc_store;
+mod pool;
+mod probe;
+mod stash;
+mod stats;
+mod store;
+
+pub use config::PoolConfig;
+pub use error::Error;
+pub use lease::Lease;
+pub use mobc_store::MobcStore;
+pub use pool::Pool;
+pub use probe::PoolProbe;
+pub use stats::Stats;
+pub use store::{Live, Store};

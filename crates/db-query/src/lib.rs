@@ -1,0 +1,51 @@
+//! Statements that cannot be injected: names are parsed and quoted, values are always parameters, operators are an enum.
+//!
+//! A builder writes its text once and binds each value straight into sqlx's arguments; the [`Statement`] that comes out
+//! implements sqlx's `Execute`, so whatever takes a sqlx query takes it. Mistakes in names are kept until `build`, which
+//! tells the first of them.
+//!
+//! ```
+//! use db_query::{BuildError, Select, Update, all, col, desc};
+//!
+//! # fn main() -> Result<(), BuildError> {
+//! let statement = Select::from("tasks")
+//!     .columns(["id", "title"])
+//!     .filter(col("status").eq("pending"))
+//!     .filter(col("priority").ge(3_i32).or(col("kind").any(vec!["package", "file"])))
+//!     .order_by(desc("priority"))
+//!     .limit(10)
+//!     .build()?;
+//! assert_eq!(
+//!     statement.sql(),
+//!     r#"SELECT "id", "title" FROM "tasks" WHERE "status" = $1 AND ("priority" >= $2 OR "kind" = ANY($3)) ORDER BY "priority" DESC LIMIT $4"#
+//! );
+//!
+//! // An update of every row has to say so.
+//! assert_eq!(Update::table("tasks").set("priority", 0_i32).build().unwrap_err(), BuildError::Unbounded);
+//! assert!(Update::table("tasks").set("priority", 0_i32).all_rows().build().is_ok());
+//! assert!(Select::from("tasks; DROP TABLE tasks").columns(all()).build()?.sql().contains(r#""tasks; DROP TABLE tasks""#));
+//! # Ok(())
+//! # }
+//! ```
+
+mod delete;
+mod error;
+mod expr;
+mod ident;
+mod insert;
+mod op;
+mod select;
+mod statement;
+mod update;
+mod writer;
+
+pub use delete::Delete;
+pub use error::BuildError;
+pub use expr::{Aggregate, Column, Condition, Expr, Value, col, count_all, max, now, sum, value};
+pub use ident::Ident;
+pub use insert::{Insert, Row};
+pub use op::Op;
+pub use select::{Order, Projection, Select, all, asc, desc};
+pub use statement::{Access, Statement, Touch};
+pub use update::Update;
+pub use writer::Writer;

@@ -1,0 +1,1 @@
+//! A task queue with dependencies on PostgreSQL.

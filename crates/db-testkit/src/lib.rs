@@ -1,0 +1,1 @@
+//! A database per test, shared servers, fakes.
