@@ -1,0 +1,161 @@
+//! Why there is no server, and what would get one.
+
+use db_core::{Classify, Retry};
+use std::{fmt, io, path::PathBuf, time::Duration};
+
+/// A way to a server that was tried or could be: why it is closed, and the command that opens it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Way {
+    /// What it is: "native binaries", "container engine" …
+    pub name: &'static str,
+    /// Why it did not lead to a server.
+    pub why: String,
+    /// The command or setting that would open it.
+    pub fix: String,
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}; {}", self.name, self.why, self.fix)
+    }
+}
+
+/// An error of finding or starting a server.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No way leads to a server on this machine.
+    #[error("no {server} to run against{}", list(ways))]
+    NoServer {
+        /// `PostgreSQL` or `Redis`.
+        server: &'static str,
+        /// Each way, in the order in which they were tried.
+        ways: Vec<Way>,
+    },
+    /// A file or folder could not be used.
+    #[error("cannot {action} {}", path.display())]
+    File {
+        /// What was to be done: "create", "read" …
+        action: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// The system's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// A program could not be started.
+    #[error("cannot run {}", program.display())]
+    Spawn {
+        /// The program.
+        program: PathBuf,
+        /// The system's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// A program that prepares a server failed.
+    #[error("{program} failed with {status}:\n{output}")]
+    Failed {
+        /// The program.
+        program: &'static str,
+        /// How it ended.
+        status: String,
+        /// What it wrote last.
+        output: String,
+    },
+    /// The server ended while it was starting.
+    #[error("{server} ended while starting ({status}); its log says:\n{log}")]
+    Ended {
+        /// `PostgreSQL` or `Redis`.
+        server: &'static str,
+        /// How it ended.
+        status: String,
+        /// The last lines of its log.
+        log: String,
+    },
+    /// The server was not ready by the deadline.
+    #[error("{server} was not ready within {waited:?}; its log says:\n{log}")]
+    NotReady {
+        /// `PostgreSQL` or `Redis`.
+        server: &'static str,
+        /// The deadline that passed.
+        waited: Duration,
+        /// The last lines of its log.
+        log: String,
+    },
+    /// Something else listens on the port.
+    #[error(
+        "port {port} on 127.0.0.1 is taken by another program; choose another with --port, or stop that one"
+    )]
+    PortTaken {
+        /// The port.
+        port: u16,
+    },
+    /// The data were written by another major version.
+    #[error(
+        "{} holds data of PostgreSQL {found}, and this machine has {}; install postgresql-{found}, or move that folder away to start anew",
+        path.display(),
+        versions(have)
+    )]
+    OtherMajor {
+        /// The data folder.
+        path: PathBuf,
+        /// Its version.
+        found: String,
+        /// The versions at hand.
+        have: Vec<u32>,
+    },
+    /// The data belong to another user.
+    #[error(
+        "{} belongs to user id {owner}, and the server would run as {account} (user id {uid}); run as its owner, or choose another folder with --data",
+        path.display()
+    )]
+    ForeignOwner {
+        /// The data folder.
+        path: PathBuf,
+        /// Who owns it.
+        owner: u32,
+        /// Whom the server would run as.
+        account: String,
+        /// That user's id.
+        uid: u32,
+    },
+    /// The folder is there, but holds something else than a cluster.
+    #[error("{} is not empty and holds no PostgreSQL data; choose another folder with --data", path.display())]
+    NotACluster {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Another process uses the data.
+    #[error("{} is in use by process {owner}; stop it first, or choose another folder with --data", path.display())]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+        /// The process, where it left its id.
+        owner: String,
+    },
+    /// The machine has no unprivileged user to run PostgreSQL as.
+    #[error(
+        "PostgreSQL refuses to run as root, and there is no user `postgres` or `nobody` to run it as; create one: useradd --system postgres"
+    )]
+    NoAccount,
+}
+
+impl Classify for Error {
+    fn retry(&self) -> Retry {
+        match self {
+            Self::NotReady { .. } => Retry::Safe,
+            _ => Retry::Never,
+        }
+    }
+}
+
+fn list(ways: &[Way]) -> String {
+    ways.iter().map(|way| format!("\n  - {way}")).collect()
+}
+
+fn versions(have: &[u32]) -> String {
+    if have.is_empty() {
+        return "none".to_owned();
+    }
+    have.iter().map(u32::to_string).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,444 @@
+//! PostgreSQL: given, found, or started.
+
+use crate::{
+    Error, Mode, Options, Way,
+    account::RunAs,
+    binaries::{Binaries, OLDEST_MAJOR},
+    cluster::{self, Cluster, Durability},
+    guardian::Guardian,
+    home::{Home, Running},
+    install,
+    options::Tcp,
+    scratch::{self, Scratch},
+};
+use db_core::Secret;
+use std::{
+    fmt,
+    fs::File,
+    io,
+    net::{Ipv4Addr, TcpListener},
+    path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// Where a server comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Origin {
+    /// Its URL was given.
+    Given,
+    /// Started from native binaries.
+    Native {
+        /// The major version.
+        major: u32,
+        /// The folder with the binaries.
+        folder: PathBuf,
+    },
+    /// Started by another process, which stops it when it ends.
+    Joined {
+        /// That process.
+        owner: u32,
+    },
+    /// Started in a container.
+    Container {
+        /// The image with its tag.
+        image: String,
+    },
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Given => f.write_str("the server at the given URL"),
+            Self::Native { major, folder } => write!(f, "PostgreSQL {major} from {}", folder.display()),
+            Self::Joined { owner } => write!(f, "the server of process {owner}"),
+            Self::Container { image } => write!(f, "a container of {image}"),
+        }
+    }
+}
+
+/// A server to run against. Dropping it stops what it started and waits for that; [`Postgres::stop`] does the same
+/// without blocking a runtime's thread.
+pub struct Postgres {
+    url: Secret,
+    tcp_url: Option<Secret>,
+    origin: Origin,
+    pid: Option<u32>,
+    server: Option<Started>,
+}
+
+/// What keeps a server alive, in the order in which it is let go.
+enum Started {
+    Scratch {
+        guardian: Guardian,
+        folder: Scratch,
+    },
+    Kept {
+        guardian: Guardian,
+        home: Home,
+        _socket: Scratch,
+        _lock: File,
+    },
+    #[cfg(feature = "containers")]
+    Container(Box<crate::container::Container>),
+}
+
+impl Postgres {
+    /// Finds or starts a server.
+    ///
+    /// # Errors
+    /// [`Error::NoServer`] when no way leads to one; else what kept the way that was taken from working. Nothing is
+    /// left half-made.
+    ///
+    /// # Cancel safety
+    /// A dropped future stops the server as soon as it is up.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub async fn start(options: Options) -> Result<Self, Error> {
+        match tokio::task::spawn_blocking(move || Self::start_blocking(&options)).await {
+            Ok(result) => result,
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        }
+    }
+
+    /// The same for callers without a runtime; it blocks until the server is ready.
+    ///
+    /// # Errors
+    /// Those of [`Postgres::start`].
+    pub fn start_blocking(options: &Options) -> Result<Self, Error> {
+        if let Some(url) = &options.url {
+            return Ok(Self {
+                url: url.clone(),
+                tcp_url: None,
+                origin: Origin::Given,
+                pid: None,
+                server: None,
+            });
+        }
+        let missing = Way {
+            name: "native binaries",
+            why: format!("no PostgreSQL from {OLDEST_MAJOR} on PATH or in the distribution's folders"),
+            fix: "install PostgreSQL from https://www.postgresql.org/download".to_owned(),
+        };
+        let find = || Some(options.search.postgres()).filter(|found| !found.is_empty());
+        match install::find_or_install("PostgreSQL", missing, options, find) {
+            Ok(found) => Self::native(options, &found),
+            Err(closed) => {
+                let given = Way {
+                    name: "a given URL",
+                    why: "none was given".to_owned(),
+                    fix: "set DATABASE_URL=postgresql://user:password@host/database".to_owned(),
+                };
+                Self::elsewhere(options, std::iter::once(given).chain(closed).collect())
+            }
+        }
+    }
+
+    /// The URL over the socket of a started server, which holds no password, or the one that was given, which may.
+    #[must_use]
+    pub fn url(&self) -> &Secret {
+        &self.url
+    }
+
+    /// The URL over TCP with its password, where a port was asked for.
+    #[must_use]
+    pub fn tcp_url(&self) -> Option<&Secret> {
+        self.tcp_url.as_ref()
+    }
+
+    /// Where the server comes from.
+    #[must_use]
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// The server's process, where this handle started it.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.pid
+    }
+
+    /// Stops the server, if this handle started it. After [`Mode::Ephemeral`] the data are gone.
+    ///
+    /// # Cancel safety
+    /// The server stops also when the future is dropped.
+    pub async fn stop(self) {
+        let _ = tokio::task::spawn_blocking(move || drop(self)).await;
+    }
+
+    /// Stops an ephemeral server and leaves its folder behind, for a person to look at; `None` for any other server.
+    #[must_use]
+    pub fn stop_and_keep(mut self) -> Option<PathBuf> {
+        match self.server.take() {
+            Some(Started::Scratch { guardian, folder }) => {
+                drop(guardian);
+                Some(folder.keep())
+            }
+            other => {
+                self.server = other;
+                None
+            }
+        }
+    }
+
+    /// Removes the data of a persistent folder, so that the next start is from nothing.
+    ///
+    /// # Errors
+    /// [`Error::InUse`] when another process uses them.
+    pub fn wipe(folder: &Path) -> Result<(), Error> {
+        if !folder.exists() {
+            return Ok(());
+        }
+        let home = Home::open(folder, &RunAs::detect()?)?;
+        let Some(_lock) = home.lock()? else {
+            return Err(Error::InUse { path: folder.to_owned(), owner: home.owner() });
+        };
+        home.withdraw();
+        cluster::remove(&home.data)
+    }
+
+    fn native(options: &Options, found: &[Binaries]) -> Result<Self, Error> {
+        let run_as = RunAs::detect()?;
+        clear_abandoned(&found[0], &run_as);
+        match &options.mode {
+            Mode::Ephemeral => Self::ephemeral(options, &found[0], &run_as),
+            Mode::Persistent(folder) => Self::persistent(options, found, &run_as, folder),
+        }
+    }
+
+    fn ephemeral(options: &Options, binaries: &Binaries, run_as: &RunAs) -> Result<Self, Error> {
+        let folder = Scratch::new(run_as)?;
+        let path = folder.path().to_owned();
+        let (data, log) = (path.join("data"), path.join("postgres.log"));
+        let password = cluster::new_password();
+        let (guardian, port) = with_port(options.tcp, |port| {
+            let cluster = Cluster {
+                binaries,
+                run_as,
+                data: &data,
+                socket: &path,
+                log: &log,
+                durability: Durability::ThrownAway,
+                port,
+            };
+            if !data.exists() {
+                cluster.init(&password)?;
+            }
+            cluster.start(&options.search, options.start_timeout)
+        })?;
+        Ok(Self {
+            url: Secret::new(cluster::socket_url(&path, port)),
+            tcp_url: port.map(|port| Secret::new(cluster::tcp_url(&password, port))),
+            origin: Origin::Native { major: binaries.major, folder: binaries.folder.clone() },
+            pid: Some(guardian.pid),
+            server: Some(Started::Scratch { guardian, folder }),
+        })
+    }
+
+    fn persistent(
+        options: &Options,
+        found: &[Binaries],
+        run_as: &RunAs,
+        folder: &Path,
+    ) -> Result<Self, Error> {
+        let home = Home::open(folder, run_as)?;
+        let deadline = Instant::now() + options.start_timeout;
+        let lock = loop {
+            if let Some(lock) = home.lock()? {
+                break lock;
+            }
+            if let Some(running) = home.running() {
+                return Ok(Self {
+                    url: Secret::new(running.url),
+                    tcp_url: running.tcp_url.map(Secret::new),
+                    origin: Origin::Joined { owner: running.owner },
+                    pid: None,
+                    server: None,
+                });
+            }
+            if Instant::now() >= deadline {
+                return Err(Error::InUse { path: folder.to_owned(), owner: home.owner() });
+            }
+            thread::sleep(Duration::from_millis(20));
+        };
+        home.withdraw();
+        let binaries = choose(found, home.data_version(run_as)?.as_deref(), &home.data)?;
+        let socket = Scratch::new(run_as)?;
+        let log = home.log();
+        let (guardian, port) = with_port(options.tcp, |port| {
+            let cluster = Cluster {
+                binaries,
+                run_as,
+                data: &home.data,
+                socket: socket.path(),
+                log: &log,
+                durability: Durability::Kept,
+                port,
+            };
+            if home.data.exists() {
+                cluster.stop_leftover();
+            } else {
+                if home.is_elsewhere() {
+                    let (user, data) = (&run_as.account().name, home.data.display());
+                    (options.report)(&format!(
+                        "user {user} cannot enter {}: the data go to {data}",
+                        folder.display()
+                    ));
+                }
+                let password = cluster::new_password();
+                home.set_password(&password)?;
+                cluster.init(&password)?;
+            }
+            cluster.start(&options.search, options.start_timeout)
+        })?;
+        let url = cluster::socket_url(socket.path(), port);
+        let tcp_url = match port {
+            Some(port) => Some(cluster::tcp_url(&home.password()?, port)),
+            None => None,
+        };
+        home.announce(&Running {
+            owner: std::process::id(),
+            url: url.clone(),
+            tcp_url: tcp_url.clone(),
+            socket: socket.path().join(format!(".s.PGSQL.{}", port.unwrap_or(5432))),
+        })?;
+        Ok(Self {
+            url: Secret::new(url),
+            tcp_url: tcp_url.map(Secret::new),
+            origin: Origin::Native { major: binaries.major, folder: binaries.folder.clone() },
+            pid: Some(guardian.pid),
+            server: Some(Started::Kept { guardian, home, _socket: socket, _lock: lock }),
+        })
+    }
+
+    /// The ways that need no native binaries on this machine.
+    fn elsewhere(options: &Options, mut ways: Vec<Way>) -> Result<Self, Error> {
+        #[cfg(feature = "containers")]
+        match crate::container::postgres(options) {
+            Ok(container) => {
+                return Ok(Self {
+                    url: Secret::new(container.url.clone()),
+                    tcp_url: Some(Secret::new(container.url.clone())),
+                    origin: Origin::Container { image: container.image.clone() },
+                    pid: None,
+                    server: Some(Started::Container(Box::new(container))),
+                });
+            }
+            Err(way) => ways.push(way),
+        }
+        #[cfg(not(feature = "containers"))]
+        ways.push(Way {
+            name: "a container engine",
+            why: "this build does not use one".to_owned(),
+            fix: "build with --features containers".to_owned(),
+        });
+        #[cfg(feature = "download")]
+        match crate::download::postgres(options) {
+            Ok(binaries) => return Self::native(options, &[binaries]),
+            Err(way) => ways.push(way),
+        }
+        #[cfg(not(feature = "download"))]
+        ways.push(Way {
+            name: "a downloaded build",
+            why: "this build does not fetch one".to_owned(),
+            fix: "build with --features download".to_owned(),
+        });
+        let _ = options;
+        Err(Error::NoServer { server: "PostgreSQL", ways })
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        match self.server.take() {
+            // First the server, then its folders: it writes to them until it has ended.
+            Some(Started::Scratch { guardian, folder }) => {
+                drop(guardian);
+                drop(folder);
+            }
+            Some(Started::Kept { guardian, home, .. }) => {
+                home.withdraw();
+                drop(guardian);
+            }
+            #[cfg(feature = "containers")]
+            Some(Started::Container(container)) => drop(container),
+            None => {}
+        }
+    }
+}
+
+impl fmt::Debug for Postgres {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Postgres")
+            .field("origin", &self.origin)
+            .field("pid", &self.pid)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The newest binaries for new data, the same major version for old.
+fn choose<'a>(found: &'a [Binaries], version: Option<&str>, data: &Path) -> Result<&'a Binaries, Error> {
+    let Some(version) = version else { return Ok(&found[0]) };
+    found.iter().find(|binaries| binaries.major.to_string() == version).ok_or_else(|| Error::OtherMajor {
+        path: data.to_owned(),
+        found: version.to_owned(),
+        have: found.iter().map(|binaries| binaries.major).collect(),
+    })
+}
+
+/// Starts with the port that was asked for. A free port can be taken by another program before the server has it, so
+/// that is tried again with another.
+fn with_port<T>(
+    tcp: Tcp,
+    mut start: impl FnMut(Option<u16>) -> Result<T, Error>,
+) -> Result<(T, Option<u16>), Error> {
+    match tcp {
+        Tcp::Off => Ok((start(None)?, None)),
+        Tcp::Port(port) => {
+            if let Err(error) = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+                && error.kind() == io::ErrorKind::AddrInUse
+            {
+                return Err(Error::PortTaken { port });
+            }
+            Ok((start(Some(port))?, Some(port)))
+        }
+        Tcp::Free => {
+            let mut tries = 0;
+            loop {
+                let port = free_port()?;
+                match start(Some(port)) {
+                    Err(Error::PortTaken { .. }) if tries < 5 => tries += 1,
+                    result => return Ok((result?, Some(port))),
+                }
+            }
+        }
+    }
+}
+
+fn free_port() -> Result<u16, Error> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .and_then(|listener| listener.local_addr())
+        .map(|address| address.port())
+        .map_err(cluster::file("find a free port on", Path::new("127.0.0.1")))
+}
+
+/// Stops the servers and removes the folders that killed processes have left behind.
+fn clear_abandoned(binaries: &Binaries, run_as: &RunAs) {
+    for folder in scratch::abandoned() {
+        let data = folder.path.join("data");
+        let cluster = Cluster {
+            binaries,
+            run_as,
+            data: &data,
+            socket: &folder.path,
+            log: &folder.path,
+            durability: Durability::ThrownAway,
+            port: None,
+        };
+        cluster.stop_leftover();
+        tracing::debug!(path = %folder.path.display(), "cleared away after a killed process");
+        folder.remove();
+    }
+}
