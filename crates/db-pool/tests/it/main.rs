@@ -1,0 +1,28 @@
+//! The pool against a server.
+
+mod bad_server;
+mod cancel;
+mod dirty;
+mod limits;
+mod password;
+
+use db_pool::{Pool, PoolConfig};
+use db_testkit::FreshDb;
+use sqlx::PgConnection;
+use std::{num::NonZeroU32, time::Duration};
+
+/// A small pool that gives up soon.
+fn config(db: &FreshDb, max_size: u32) -> PoolConfig {
+    PoolConfig::from_url(db.url())
+        .expect("a URL")
+        .max_size(NonZeroU32::new(max_size).expect("not zero"))
+        .acquire_timeout(Duration::from_secs(10))
+}
+
+async fn pool(db: &FreshDb, max_size: u32) -> Pool {
+    Pool::connect(config(db, max_size)).await.expect("connected")
+}
+
+async fn backend(conn: &mut PgConnection) -> i32 {
+    sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(conn).await.expect("answers")
+}

@@ -1,0 +1,165 @@
+//! Writing a plan into the queue.
+
+use crate::{Edge, Error, Plan};
+use db_model::{TaskId, task::NewTask};
+use sqlx::{PgConnection, Row};
+use std::collections::{HashMap, HashSet};
+
+/// Rows of one INSERT; arrays of this length stay well below a megabyte.
+const CHUNK: usize = 1_000;
+
+/// What became of a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Enqueued {
+    /// Tasks that were inserted.
+    pub tasks: u64,
+    /// Tasks that were left out, because one with the same queue and unique key is pending or in progress.
+    pub duplicates: u64,
+    /// Dependencies that were inserted.
+    pub edges: u64,
+}
+
+/// Inserts the plan's tasks and edges. Call it in a transaction: before the commit no worker sees any of it.
+///
+/// A task that is left out as a duplicate takes its edges with it: who depends on it does not wait for it.
+///
+/// # Errors
+/// [`Error::UnknownDependency`] when an edge ends at a task that does not exist; [`Error::Database`]. The caller's
+/// transaction must then be rolled back.
+pub async fn enqueue(conn: &mut PgConnection, plan: &Plan) -> Result<Enqueued, Error> {
+    let unsettled = unsettled_outside(conn, plan).await?;
+    let planned: HashSet<TaskId> = plan.tasks().iter().map(|task| task.id).collect();
+    let waits = |edge: &Edge| planned.contains(&edge.depends_on) || unsettled.contains(&edge.depends_on);
+    let mut waiting: HashMap<TaskId, i32> = HashMap::new();
+    for edge in plan.edges().iter().filter(|edge| waits(edge)) {
+        *waiting.entry(edge.task).or_default() += 1;
+    }
+    let mut inserted = HashSet::with_capacity(plan.tasks().len());
+    for chunk in plan.tasks().chunks(CHUNK) {
+        inserted.extend(insert(conn, chunk, &waiting).await?);
+    }
+    let duplicates = plan.tasks().len() - inserted.len();
+    if duplicates > 0 {
+        release_from_duplicates(conn, plan, &inserted).await?;
+    }
+    let edges: Vec<Edge> = plan
+        .edges()
+        .iter()
+        .filter(|edge| inserted.contains(&edge.task))
+        .filter(|edge| !planned.contains(&edge.depends_on) || inserted.contains(&edge.depends_on))
+        .copied()
+        .collect();
+    for chunk in edges.chunks(CHUNK) {
+        insert_edges(conn, chunk).await?;
+    }
+    Ok(Enqueued { tasks: inserted.len() as u64, duplicates: duplicates as u64, edges: edges.len() as u64 })
+}
+
+/// Of the tasks that the plan waits for and that exist already, those that are not settled. They are locked, so that
+/// none settles before the caller commits: whoever settles one later sees our edges.
+async fn unsettled_outside(conn: &mut PgConnection, plan: &Plan) -> Result<HashSet<TaskId>, Error> {
+    let planned: HashSet<TaskId> = plan.tasks().iter().map(|task| task.id).collect();
+    let outside: HashMap<TaskId, TaskId> = plan
+        .edges()
+        .iter()
+        .filter(|edge| !planned.contains(&edge.depends_on))
+        .map(|edge| (edge.depends_on, edge.task))
+        .collect();
+    if outside.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let ids: Vec<TaskId> = outside.keys().copied().collect();
+    let rows = sqlx::query(
+        "SELECT id, status IN ('pending', 'in_progress') AS open FROM tasks WHERE id = ANY($1) \
+         ORDER BY id FOR SHARE",
+    )
+    .bind(ids)
+    .fetch_all(conn)
+    .await
+    .map_err(Error::during("lock the tasks that others wait for"))?;
+    let found: HashMap<TaskId, bool> = rows.iter().map(|row| (row.get("id"), row.get("open"))).collect();
+    match outside.iter().find(|(id, _)| !found.contains_key(id)) {
+        Some((&missing, &task)) => Err(Error::UnknownDependency { task, missing }),
+        None => Ok(found.into_iter().filter(|&(_, open)| open).map(|(id, _)| id).collect()),
+    }
+}
+
+async fn insert(
+    conn: &mut PgConnection,
+    tasks: &[NewTask],
+    waiting: &HashMap<TaskId, i32>,
+) -> Result<Vec<TaskId>, Error> {
+    fn column<'a, T>(tasks: &'a [NewTask], pick: impl Fn(&'a NewTask) -> T) -> Vec<T> {
+        tasks.iter().map(pick).collect()
+    }
+    sqlx::query_scalar(
+        "INSERT INTO tasks (id, title, description, requirements, metadata, priority, created_by, assigned_to, \
+             parent_task_id, queue, kind, unique_key, max_attempts, run_after, waiting_on) \
+         SELECT id, title, description, requirements, metadata, priority, created_by, assigned_to, \
+             parent_task_id, queue, kind, unique_key, max_attempts, coalesce(run_after, now()), waiting_on \
+         FROM unnest($1::uuid[], $2::text[], $3::text[], $4::jsonb[], $5::jsonb[], $6::smallint[], $7::text[], \
+             $8::text[], $9::uuid[], $10::text[], $11::text[], $12::text[], $13::int[], $14::timestamptz[], \
+             $15::int[]) \
+             AS new (id, title, description, requirements, metadata, priority, created_by, assigned_to, \
+                     parent_task_id, queue, kind, unique_key, max_attempts, run_after, waiting_on) \
+         ON CONFLICT (queue, unique_key) WHERE unique_key IS NOT NULL AND status IN ('pending', 'in_progress') \
+         DO NOTHING RETURNING id",
+    )
+    .bind(column(tasks, |task| task.id))
+    .bind(column(tasks, |task| task.title.as_str()))
+    .bind(column(tasks, |task| task.description.as_deref()))
+    .bind(column(tasks, |task| &task.requirements))
+    .bind(column(tasks, |task| &task.metadata))
+    .bind(column(tasks, |task| i16::from(task.priority.get())))
+    .bind(column(tasks, |task| task.created_by.as_deref()))
+    .bind(column(tasks, |task| task.assigned_to.as_deref()))
+    .bind(column(tasks, |task| task.parent_task_id))
+    .bind(column(tasks, |task| task.queue.as_str()))
+    .bind(column(tasks, |task| task.kind.as_str()))
+    .bind(column(tasks, |task| task.unique_key.as_deref()))
+    .bind(column(tasks, |task| task.max_attempts))
+    .bind(column(tasks, |task| task.run_after))
+    .bind(column(tasks, |task| waiting.get(&task.id).copied().unwrap_or(0)))
+    .fetch_all(conn)
+    .await
+    .map_err(Error::during("enqueue tasks"))
+}
+
+/// Takes back the wait for tasks that were not inserted after all.
+async fn release_from_duplicates(
+    conn: &mut PgConnection,
+    plan: &Plan,
+    inserted: &HashSet<TaskId>,
+) -> Result<(), Error> {
+    let left_out: HashSet<TaskId> =
+        plan.tasks().iter().map(|task| task.id).filter(|id| !inserted.contains(id)).collect();
+    let mut released: HashMap<TaskId, i32> = HashMap::new();
+    for edge in plan.edges().iter().filter(|edge| left_out.contains(&edge.depends_on)) {
+        *released.entry(edge.task).or_default() += 1;
+    }
+    let (ids, counts): (Vec<TaskId>, Vec<i32>) = released.into_iter().unzip();
+    sqlx::query(
+        "UPDATE tasks SET waiting_on = waiting_on - released.n \
+         FROM unnest($1::uuid[], $2::int[]) AS released (id, n) WHERE tasks.id = released.id",
+    )
+    .bind(ids)
+    .bind(counts)
+    .execute(conn)
+    .await
+    .map_err(Error::during("release tasks from duplicates"))?;
+    Ok(())
+}
+
+async fn insert_edges(conn: &mut PgConnection, edges: &[Edge]) -> Result<(), Error> {
+    sqlx::query(
+        "INSERT INTO task_dependencies (task_id, depends_on, on_failure) \
+         SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[])",
+    )
+    .bind(edges.iter().map(|edge| edge.task).collect::<Vec<_>>())
+    .bind(edges.iter().map(|edge| edge.depends_on).collect::<Vec<_>>())
+    .bind(edges.iter().map(|edge| edge.on_failure.as_str()).collect::<Vec<_>>())
+    .execute(conn)
+    .await
+    .map_err(Error::during("enqueue dependencies"))?;
+    Ok(())
+}
