@@ -1,1 +1,46 @@
-//! The tables of autonomous services, as typed rows.
+//! The tables of autonomous services as typed rows, and the migrations that make them.
+//!
+//! One aggregate a module: the row, what is needed for a new one, and functions over a `PgConnection` that the caller
+//! owns, so that several of them may share one transaction.
+//!
+//! ```no_run
+//! use db_model::task::{self, NewTask, StatusChange, TaskFilter};
+//! use db_model::{Priority, TaskStatus};
+//! use std::time::Duration;
+//!
+//! # async fn example(conn: &mut sqlx::PgConnection) -> Result<(), Box<dyn std::error::Error>> {
+//! let migrations = db_migrate::Migrations::embedded(db_model::MIGRATIONS)?;
+//! db_migrate::apply(conn, &migrations, &db_migrate::Options::default(), &mut |_| {}).await?;
+//!
+//! let new = NewTask { priority: Priority::new(7)?, ..NewTask::new("Measure src/lib.rs") };
+//! let task = task::insert(conn, &new).await?;
+//! task::set_status(conn, task.id, &StatusChange::Start { worker: "w1", lease: Duration::from_secs(30) }).await?;
+//! task::set_status(conn, task.id, &StatusChange::Complete { result: None }).await?;
+//!
+//! let done = TaskFilter { status: Some(TaskStatus::Completed), ..TaskFilter::default() };
+//! for task in task::list(conn, &done).await? {
+//!     println!("{} {} {}", task.id, task.priority, task.title);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod code_analysis;
+mod error;
+pub mod error_log;
+pub mod execution;
+mod id;
+mod priority;
+pub mod task;
+mod text_enum;
+
+pub use code_analysis::AnalysisMethod;
+pub use error::{Error, UnknownText};
+pub use error_log::ErrorType;
+pub use execution::ExecutionStatus;
+pub use id::{CodeAnalysisId, ErrorLogId, ExecutionId, TaskId};
+pub use priority::{Priority, PriorityError};
+pub use task::TaskStatus;
+
+/// The migrations of this schema, oldest first, as they were when this crate was compiled.
+pub const MIGRATIONS: &[db_migrate::Embedded] = include!(concat!(env!("OUT_DIR"), "/migrations.rs"));

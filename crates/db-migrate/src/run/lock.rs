@@ -1,0 +1,119 @@
+//! One deployment at a time.
+//!
+//! The lock is asked for again and again, never waited for: a session that waits inside `pg_advisory_lock` holds a
+//! snapshot, and `CREATE INDEX CONCURRENTLY` of the holder waits for every snapshot, so the two would deadlock.
+//!
+//! It belongs to the session. If a future is dropped between the two functions the lock stays with the connection, and
+//! goes when that is closed; if the connection is used for another run instead, the run lets go of it first.
+
+use super::{Event, Options};
+use crate::Error;
+use sqlx::{FromRow, PgConnection};
+use std::fmt;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// "db-migra" as a number; advisory locks are per database, so one constant serves.
+const KEY: i64 = 0x6462_2d6d_6967_7261;
+
+/// Asked again after this, then after twice as long, up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+
+/// Who holds the lock.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct Holder {
+    /// Process of the server.
+    pub pid: i32,
+    /// What the session calls itself.
+    pub application_name: String,
+    /// Its database role, where we may see it.
+    pub role: Option<String>,
+    /// Where it connects from; `None` for a local socket.
+    pub address: Option<String>,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "pid {}, application_name {:?}", self.pid, self.application_name)?;
+        self.role.iter().try_for_each(|role| write!(f, ", role {role}"))?;
+        self.address.iter().try_for_each(|address| write!(f, ", from {address}"))
+    }
+}
+
+/// Takes the lock within `deploy_lock_timeout`, and returns how long that took.
+pub(super) async fn acquire(
+    conn: &mut PgConnection,
+    options: &Options,
+    progress: &mut (dyn FnMut(&Event<'_>) + Send),
+) -> Result<Duration, Error> {
+    release_leftover(conn).await?;
+    let start = Instant::now();
+    let mut pause = FIRST_PAUSE;
+    loop {
+        if try_lock(conn).await? {
+            return Ok(start.elapsed());
+        }
+        let (holder, waited) = (holder(conn).await?, start.elapsed());
+        let Some(left) = options.deploy_lock_timeout.checked_sub(waited) else {
+            return Err(Error::Locked { waited, holder });
+        };
+        progress(&Event::Waiting { holder: holder.as_ref(), waited });
+        sleep(pause.min(left)).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// Lets go of the lock after a run. The error of the run comes first: it may be that the connection is gone, and the
+/// lock with it.
+pub(super) async fn release<T>(conn: &mut PgConnection, outcome: Result<T, Error>) -> Result<T, Error> {
+    let released = unlock(conn).await;
+    let value = outcome?;
+    released?;
+    Ok(value)
+}
+
+async fn try_lock(conn: &mut PgConnection) -> Result<bool, Error> {
+    sqlx::query_scalar("SELECT pg_try_advisory_lock($1)")
+        .bind(KEY)
+        .fetch_one(conn)
+        .await
+        .map_err(Error::during("ask for the migration lock"))
+}
+
+async fn unlock(conn: &mut PgConnection) -> Result<(), Error> {
+    sqlx::query("SELECT pg_advisory_unlock($1)")
+        .bind(KEY)
+        .execute(conn)
+        .await
+        .map_err(Error::during("release the migration lock"))?;
+    Ok(())
+}
+
+/// A session may take its lock twice, and would then have to let go twice.
+async fn release_leftover(conn: &mut PgConnection) -> Result<(), Error> {
+    let own: i32 = sqlx::query_scalar("SELECT pg_backend_pid()")
+        .fetch_one(&mut *conn)
+        .await
+        .map_err(Error::during("read the number of the session"))?;
+    match holder(conn).await? {
+        Some(holder) if holder.pid == own => unlock(conn).await,
+        _ => Ok(()),
+    }
+}
+
+/// Who holds the lock, if anybody does.
+pub(super) async fn holder(conn: &mut PgConnection) -> Result<Option<Holder>, Error> {
+    sqlx::query_as(
+        "SELECT activity.pid, coalesce(activity.application_name, '') AS application_name, \
+                activity.usename::text AS role, host(activity.client_addr) AS address \
+         FROM pg_locks AS lock JOIN pg_stat_activity AS activity ON activity.pid = lock.pid \
+         WHERE lock.locktype = 'advisory' AND lock.granted AND lock.objsubid = 1 \
+           AND lock.database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
+           AND lock.classid::bigint = $1 >> 32 AND lock.objid::bigint = $1 & 4294967295",
+    )
+    .bind(KEY)
+    .fetch_optional(conn)
+    .await
+    .map_err(Error::during("ask who holds the migration lock"))
+}

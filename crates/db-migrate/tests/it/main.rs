@@ -1,0 +1,67 @@
+//! What migrations do to a real server, and folders to the reader.
+
+mod apply;
+mod drift;
+mod failure;
+mod folders;
+mod half;
+mod lock;
+mod revert;
+mod server;
+
+use db_migrate::{Embedded, Error, Migrations, Options, Report};
+use sqlx::PgConnection;
+use std::time::Duration;
+
+const fn item(folder: &'static str, up: &'static str, down: &'static str) -> Embedded {
+    Embedded { folder, up, down: Some(down), meta: None }
+}
+
+/// For statements that the server refuses in a transaction.
+const fn outside(folder: &'static str, up: &'static str) -> Embedded {
+    Embedded { folder, up, down: None, meta: Some("transaction = false") }
+}
+
+const NOTES: Embedded = item("0001_notes", "CREATE TABLE notes (id int, text text);", "DROP TABLE notes;");
+
+fn set(items: &[Embedded]) -> Migrations {
+    Migrations::embedded(items).expect("sound migrations")
+}
+
+async fn apply(conn: &mut PgConnection, items: &[Embedded]) -> Result<Report, Error> {
+    db_migrate::apply(conn, &set(items), &Options::default(), &mut |_| {}).await
+}
+
+/// The numbers that a run applied or reverted.
+fn done(report: &Report) -> Vec<u32> {
+    report.done.iter().map(|done| done.id.get()).collect()
+}
+
+/// The tables there are, without the history.
+async fn tables(conn: &mut PgConnection) -> Vec<String> {
+    sqlx::query_scalar(
+        "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'db_migrations' ORDER BY 1",
+    )
+    .fetch_all(conn)
+    .await
+    .expect("the catalogue can be read")
+}
+
+async fn run(conn: &mut PgConnection, sql: &'static str) {
+    sqlx::raw_sql(sql).execute(conn).await.expect("the test's own SQL works");
+}
+
+/// Asks until the answer is yes; a test that waits for longer than this has failed.
+async fn until(conn: &mut PgConnection, question: &'static str) {
+    let asked = async {
+        while !sqlx::query_scalar::<_, bool>(question).fetch_one(&mut *conn).await.expect("a yes or no") {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), asked).await.expect("it comes true in time");
+}
+
+/// Whether a session waits for a lock on a table.
+const SOMEBODY_WAITS: &str = "SELECT EXISTS (SELECT FROM pg_locks AS lock JOIN pg_database AS base \
+    ON base.oid = lock.database WHERE base.datname = current_database() AND NOT lock.granted \
+    AND lock.locktype = 'relation')";
