@@ -1,0 +1,107 @@
+//! The ways to get a password, each asked anew for every connection, so that rotation needs no restart.
+
+mod callback;
+#[cfg(feature = "command")]
+mod command;
+mod file;
+mod fixed;
+
+pub use callback::CallbackPassword;
+#[cfg(feature = "command")]
+pub use command::CommandPassword;
+pub use file::FilePassword;
+pub use fixed::StaticPassword;
+
+use crate::FileAccess;
+use crate::error::Problem;
+use crate::merge::{Setting, Settings};
+use crate::value::Value;
+use db_core::{PasswordProvider, Secret};
+use std::sync::Arc;
+
+/// The longest password that a file or a command may give.
+const LONGEST: usize = 64 * 1024;
+
+/// The provider that the settings ask for; `None` when they name no password.
+///
+/// # Errors
+/// When this build lacks what the setting needs.
+pub(crate) fn of(settings: &Settings) -> Result<Option<Arc<dyn PasswordProvider>>, Problem> {
+    let value = |key: &str| settings.get(key).map(|setting| &setting.value);
+    if let Some(Value::Secret(secret)) = value("database.password") {
+        return Ok(Some(Arc::new(StaticPassword::new(secret.clone()))));
+    }
+    if let Some(Value::Path(path)) = value("database.password_file") {
+        let access = match value("database.password_file_access") {
+            Some(Value::Word(word)) => FileAccess::of(word).unwrap_or(FileAccess::Private),
+            _ => FileAccess::Private,
+        };
+        return Ok(Some(Arc::new(FilePassword::new(path.clone(), access))));
+    }
+    match settings.get("database.password_command") {
+        Some(setting) => command_of(setting).map(Some),
+        None => Ok(None),
+    }
+}
+
+#[cfg(feature = "command")]
+fn command_of(setting: &Setting) -> Result<Arc<dyn PasswordProvider>, Problem> {
+    let words = if let Value::Command(words) = &setting.value { words.as_slice() } else { &[] };
+    let command = CommandPassword::new(words.iter().cloned()).ok_or_else(|| {
+        let problem = crate::parse::invalid("names no program", "give a program and its arguments");
+        problem.key("database.password_command").at(setting.source.clone())
+    })?;
+    Ok(Arc::new(command))
+}
+
+#[cfg(not(feature = "command"))]
+fn command_of(setting: &Setting) -> Result<Arc<dyn PasswordProvider>, Problem> {
+    let fix = "build db-config with the cargo feature `command`, or use database.password_file";
+    let problem = crate::parse::invalid("this build runs no commands", fix);
+    Err(problem.key("database.password_command").at(setting.source.clone()))
+}
+
+/// A password as a file or a command gives it: one trailing line break belongs to the medium, not to the password.
+/// `Err` says why it is none.
+fn from_output(bytes: Vec<u8>) -> Result<Secret, &'static str> {
+    if bytes.len() > LONGEST {
+        return Err("longer than 64 KiB");
+    }
+    // The bytes are wiped with the secret that takes them over; on the way out with an error they hold no password.
+    let mut text = String::from_utf8(bytes).map_err(|_| "not UTF-8")?;
+    if text.ends_with('\n') {
+        text.pop();
+        if text.ends_with('\r') {
+            text.pop();
+        }
+    }
+    match text.as_str() {
+        "" => Err("empty"),
+        text if text.contains('\0') => Err("holds a NUL character"),
+        _ => Ok(Secret::new(text)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::from_output;
+
+    #[test]
+    fn one_trailing_line_break_is_dropped() {
+        for (bytes, expected) in [
+            ("secret\n", Ok("secret")),
+            ("secret\r\n", Ok("secret")),
+            ("secret", Ok("secret")),
+            (" sec ret \n\n", Ok(" sec ret \n")),
+            ("\n", Err("empty")),
+            ("", Err("empty")),
+            ("a\0b", Err("holds a NUL character")),
+        ] {
+            let found = from_output(bytes.as_bytes().to_vec());
+            let found = found.as_ref().map(db_core::Secret::expose).map_err(|why| *why);
+            assert_eq!(found, expected, "{bytes:?}");
+        }
+        assert_eq!(from_output(vec![0xff]).err(), Some("not UTF-8"));
+        assert_eq!(from_output(vec![b'a'; super::LONGEST + 1]).err(), Some("longer than 64 KiB"));
+    }
+}

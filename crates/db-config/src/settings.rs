@@ -1,0 +1,90 @@
+//! The typed settings beside PostgreSQL's own.
+
+use crate::LogLevel;
+use db_core::Secret;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+/// How many connections there are, and how long each may wait, idle and live.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PoolConfig {
+    /// Connections kept open; at most `max_size`.
+    pub min_size: u32,
+    /// Most connections open at once.
+    pub max_size: NonZeroU32,
+    /// Longest wait for a connection.
+    pub acquire_timeout: Duration,
+    /// An unused connection above the minimum is closed after this; `None` keeps it.
+    pub idle_timeout: Option<Duration>,
+    /// A connection is replaced at this age; `None` keeps it.
+    pub max_lifetime: Option<Duration>,
+    /// A connection that is out for longer is reported as leaked; `None` reports none.
+    pub leak_threshold: Option<Duration>,
+}
+
+/// Bounds of a statement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct QueryConfig {
+    /// A statement that runs longer is cancelled; `None` lets it run.
+    pub timeout: Option<Duration>,
+    /// A statement that runs longer is reported as slow; `None` reports none.
+    pub slow_threshold: Option<Duration>,
+}
+
+/// Health checks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HealthConfig {
+    /// Whether health is checked.
+    pub enabled: bool,
+    /// Time between two checks.
+    pub interval: Duration,
+}
+
+/// Measurements.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MonitoringConfig {
+    /// Whether measurements are kept.
+    pub enabled: bool,
+}
+
+/// The audit trail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AuditConfig {
+    /// Whether changes are audited.
+    pub enabled: bool,
+}
+
+/// What is logged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LoggingConfig {
+    /// Whether anything is.
+    pub enabled: bool,
+    /// The least severe event that is.
+    pub level: LogLevel,
+    /// Whether every statement is.
+    pub queries: bool,
+    /// Whether slow statements are.
+    pub slow_queries: bool,
+}
+
+/// A Redis server.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RedisConfig {
+    /// The URL with its credentials, for the client; its scheme is `rediss` when `tls` holds.
+    pub url: Secret,
+    /// The URL for a reader.
+    pub masked_url: String,
+    /// Most connections.
+    pub max_connections: NonZeroU32,
+    /// How long a cached value lives unless told otherwise.
+    pub default_ttl: Duration,
+    /// Whether the connection is encrypted.
+    pub tls: bool,
+}

@@ -1,0 +1,93 @@
+//! Putting a database handle together.
+
+use crate::{Database, Error, connect};
+use db_config::Config;
+use db_core::{NO_RECORDER, Probe, Recorder};
+#[cfg(feature = "migrate")]
+use db_migrate::Migrations;
+use db_pool::{Pool, PoolProbe};
+use std::{fmt, sync::Arc};
+
+/// Collects what a [`Database`] is made of.
+#[must_use = "a builder does nothing until it is built"]
+pub struct Builder {
+    config: Option<Config>,
+    recorder: Arc<dyn Recorder>,
+    probes: Vec<Arc<dyn Probe>>,
+    #[cfg(feature = "migrate")]
+    migrations: Option<Migrations>,
+}
+
+impl Builder {
+    pub(crate) fn new() -> Self {
+        Self {
+            config: None,
+            recorder: Arc::new(NO_RECORDER),
+            probes: Vec::new(),
+            #[cfg(feature = "migrate")]
+            migrations: None,
+        }
+    }
+
+    /// The configuration; the one thing that must be given.
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = Some(config);
+        self
+    }
+
+    /// Where measurements go.
+    pub fn recorder(mut self, recorder: Arc<dyn Recorder>) -> Self {
+        self.recorder = recorder;
+        self
+    }
+
+    /// Adds a health check of the service's own.
+    pub fn probe(mut self, probe: Arc<dyn Probe>) -> Self {
+        self.probes.push(probe);
+        self
+    }
+
+    /// The service's own migrations, in place of this system's.
+    #[cfg(feature = "migrate")]
+    pub fn migrations(mut self, migrations: Migrations) -> Self {
+        self.migrations = Some(migrations);
+        self
+    }
+
+    /// Connects.
+    ///
+    /// # Errors
+    /// [`Error::NoConfig`], [`Error::Unsupported`], or [`Error::Pool`] when the server cannot be reached.
+    ///
+    /// # Cancel safety
+    /// A dropped future closes what it has opened.
+    pub async fn build(self) -> Result<Database, Error> {
+        let config = self.config.ok_or(Error::NoConfig)?;
+        let unread = connect::unread(&config);
+        if !unread.is_empty() {
+            tracing::warn!(keys = unread.join(", "), "these settings have no effect in this version");
+        }
+        let pool = Pool::connect(connect::pool_config(&config, self.recorder)?).await?;
+        let mut probes: Vec<Arc<dyn Probe>> = vec![Arc::new(PoolProbe::new("postgres", pool.clone()))];
+        #[cfg(feature = "migrate")]
+        let migrations = Arc::new(match self.migrations {
+            Some(migrations) => migrations,
+            None => crate::migrations::built_in()?,
+        });
+        #[cfg(feature = "migrate")]
+        probes.push(Arc::new(crate::migrations::MigrationsProbe::new(pool.clone(), Arc::clone(&migrations))));
+        probes.extend(self.probes);
+        Ok(Database {
+            pool,
+            probes,
+            #[cfg(feature = "migrate")]
+            migrations,
+        })
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("config", &self.config).finish_non_exhaustive()
+    }
+}

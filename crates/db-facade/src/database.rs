@@ -1,0 +1,85 @@
+//! The handle.
+
+use crate::{Builder, Health, health};
+use db_core::Probe;
+#[cfg(feature = "migrate")]
+use db_migrate::Migrations;
+use db_pool::Pool;
+use std::{fmt, sync::Arc, time::Duration};
+
+/// How long [`Database::close`] waits for leases.
+const CLOSE_GRACE: Duration = Duration::from_secs(10);
+
+/// Everything between a service's code and PostgreSQL. Cloning it is cheap, and every clone is the same database.
+#[derive(Clone)]
+pub struct Database {
+    pub(crate) pool: Pool,
+    pub(crate) probes: Vec<Arc<dyn Probe>>,
+    #[cfg(feature = "migrate")]
+    pub(crate) migrations: Arc<Migrations>,
+}
+
+impl Database {
+    /// Begins to put one together.
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+
+    /// The pool.
+    #[must_use]
+    pub fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// Applies what is pending of the migrations.
+    ///
+    /// # Errors
+    /// [`Error::Migrate`](crate::Error::Migrate) when one fails or may not be applied, [`Error::Pool`](crate::Error::Pool).
+    ///
+    /// # Cancel safety
+    /// A migration runs in a transaction; a dropped future rolls the one under way back.
+    #[cfg(feature = "migrate")]
+    pub async fn migrate(&self) -> Result<db_migrate::Report, crate::Error> {
+        self.migrate_with(&db_migrate::Options::default(), &mut |_| {}).await
+    }
+
+    /// The same with limits of the caller's, and told as it goes on.
+    ///
+    /// # Errors
+    /// Those of [`Database::migrate`].
+    #[cfg(feature = "migrate")]
+    pub async fn migrate_with(
+        &self,
+        options: &db_migrate::Options,
+        tell: &mut (dyn FnMut(&db_migrate::Event<'_>) + Send),
+    ) -> Result<db_migrate::Report, crate::Error> {
+        let mut lease = self.pool.acquire().await?;
+        Ok(db_migrate::apply(&mut lease, &self.migrations, options, tell).await?)
+    }
+
+    /// Where the database stands against the migrations.
+    ///
+    /// # Errors
+    /// Those of [`Database::migrate`].
+    #[cfg(feature = "migrate")]
+    pub async fn migration_status(&self) -> Result<db_migrate::Status, crate::Error> {
+        let mut lease = self.pool.acquire().await?;
+        Ok(db_migrate::status(&mut lease, &self.migrations).await?)
+    }
+
+    /// Asks every probe, all at once, each within five seconds.
+    pub async fn health(&self) -> Health {
+        health::check(&self.probes).await
+    }
+
+    /// Lends nothing more, waits up to ten seconds for what is lent, and disconnects.
+    pub async fn close(self) {
+        self.pool.close(CLOSE_GRACE).await;
+    }
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Database").field("pool", &self.pool).finish_non_exhaustive()
+    }
+}

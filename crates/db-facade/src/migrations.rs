@@ -1,0 +1,55 @@
+//! The migrations that a handle applies, and the probe that watches them.
+
+use crate::Error;
+use async_trait::async_trait;
+use db_core::{Finding, Probe, Status};
+use db_migrate::{Migrations, status};
+use db_pool::Pool;
+use std::sync::Arc;
+
+/// This system's own schema; nothing where the model is not compiled in.
+pub(crate) fn built_in() -> Result<Migrations, Error> {
+    #[cfg(feature = "model")]
+    const EMBEDDED: &[db_migrate::Embedded] = db_model::MIGRATIONS;
+    #[cfg(not(feature = "model"))]
+    const EMBEDDED: &[db_migrate::Embedded] = &[];
+    Ok(Migrations::embedded(EMBEDDED)?)
+}
+
+/// Says whether the schema is the one that this program was built for.
+pub(crate) struct MigrationsProbe {
+    pool: Pool,
+    migrations: Arc<Migrations>,
+}
+
+impl MigrationsProbe {
+    pub(crate) fn new(pool: Pool, migrations: Arc<Migrations>) -> Self {
+        Self { pool, migrations }
+    }
+
+    async fn look(&self) -> Result<Finding, Error> {
+        let mut lease = self.pool.acquire().await?;
+        let status = status(&mut lease, &self.migrations).await?;
+        let finding = match (status.problems.first(), status.pending.len()) {
+            (Some(problem), _) => Finding::new(self.name(), Status::Unhealthy, problem.to_string()),
+            (None, 0) => Finding::healthy(self.name()),
+            (None, _) => {
+                Finding::new(self.name(), Status::Degraded, "migrations are pending; run db migrate up")
+            }
+        };
+        Ok(finding.with("applied", &status.applied.len()).with("pending", &status.pending.len()))
+    }
+}
+
+#[async_trait]
+impl Probe for MigrationsProbe {
+    fn name(&self) -> &str {
+        "migrations"
+    }
+
+    async fn probe(&self) -> Finding {
+        self.look()
+            .await
+            .unwrap_or_else(|error| Finding::new(self.name(), Status::Unhealthy, error.to_string()))
+    }
+}
