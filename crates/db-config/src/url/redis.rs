@@ -17,8 +17,15 @@ pub(crate) fn masked(text: &str) -> Result<(String, bool), Problem> {
         return refused("holds white space or control characters");
     }
     let Some((scheme, rest)) = text.split_once("://") else { return refused("the scheme is missing") };
+    if scheme == "redis+unix" {
+        // A socket in the file system: no host, and nowhere to put a password.
+        return match Address::parse(rest) {
+            Some(Address::Directory(path)) => Ok((format!("{scheme}://{}", path.display()), false)),
+            _ => refused("redis+unix:// is followed by the absolute path of a socket and nothing else"),
+        };
+    }
     if !matches!(scheme, "redis" | "rediss") {
-        return refused("the scheme is neither redis nor rediss");
+        return refused("the scheme is none of redis, rediss and redis+unix");
     }
     let (authority, tail) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     if authority.matches('@').count() > 1 || tail.contains('@') {
@@ -64,6 +71,8 @@ mod tests {
         for (url, expected) in [
             ("redis://localhost:6379/0", Some("redis://localhost:6379/0")),
             ("redis://h", Some("redis://h:6379")),
+            ("redis+unix:///tmp/r.sock", Some("redis+unix:///tmp/r.sock")),
+            ("redis+unix://:hunter2@/tmp/r.sock", None),
             ("rediss://:hunter2@h:1/2", Some("rediss://***@h:1/2")),
             ("redis://u:hunter2@[::1]", Some("redis://***@[::1]:6379")),
             ("redis://u:hunter2", None),

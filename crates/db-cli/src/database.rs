@@ -1,0 +1,127 @@
+//! The database that a command works on: the configured one, or the embedded one in the data folder.
+
+use crate::{Failed, args::DatabaseArgs};
+use db_config::{Config, Loader};
+use db_embedded::{InstallPolicy, Mode, Options, Origin, Postgres};
+use db_facade::Database;
+use std::{
+    io::{IsTerminal, Write, stderr, stdin},
+    sync::Arc,
+};
+
+/// A database, and the server under it if this command started one.
+#[derive(Debug)]
+pub struct Target {
+    /// The handle.
+    pub database: Database,
+    /// Where the server is or came from.
+    pub server: String,
+    postgres: Option<Postgres>,
+}
+
+/// What to do where no database is configured and the data folder is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// Make one.
+    Create,
+    /// Say so.
+    Refuse,
+}
+
+impl Target {
+    /// Opens the configured database; else the one in the data folder, whose server is started or, where another
+    /// command runs it, joined. `connections` sets the pool's size where nothing else does.
+    ///
+    /// # Errors
+    /// When the configuration is wrong, or no server is found, started or reached.
+    pub async fn open(
+        args: &DatabaseArgs,
+        missing: Missing,
+        connections: Option<u32>,
+    ) -> Result<Self, Failed> {
+        let config = load(args)?;
+        if config.postgres.is_configured() {
+            let server = config.url_masked();
+            let database = Database::builder().config(config).build().await?;
+            return Ok(Self { database, server, postgres: None });
+        }
+        if missing == Missing::Refuse && !args.data.exists() {
+            return Err(Failed::new(format!(
+                "no database: DATABASE_URL is not set and there is no folder {}; set it, or run `db up` or `db demo`",
+                args.data.display()
+            )));
+        }
+        let postgres = Postgres::start(options(args, Mode::Persistent(args.data.clone()))).await?;
+        let mut loader = loader(args).set("database.url", postgres.url().expose());
+        if let Some(connections) = connections {
+            loader = loader.set("pool.max_size", connections.to_string());
+        }
+        let database = Database::builder().config(loader.load()?).build().await?;
+        let server = match postgres.origin() {
+            origin @ Origin::Native { .. } => format!("{origin}, data in {}", args.data.display()),
+            origin => origin.to_string(),
+        };
+        Ok(Self { database, server, postgres: Some(postgres) })
+    }
+
+    /// Disconnects, and stops the server if this command started it.
+    pub async fn close(self) {
+        self.database.close().await;
+        if let Some(postgres) = self.postgres {
+            postgres.stop().await;
+        }
+    }
+}
+
+/// The configuration from its file, `.env` and the environment.
+pub(crate) fn load(args: &DatabaseArgs) -> Result<Config, Failed> {
+    Ok(loader(args).load()?)
+}
+
+fn loader(args: &DatabaseArgs) -> Loader {
+    let loader = match &args.config {
+        Some(file) => Loader::new().file(file),
+        None => Loader::new(),
+    };
+    loader.dotenv_if_present(".env").process_env()
+}
+
+/// Forgets what is in the data folder; refused where another database is configured, as that is not ours to empty.
+pub(crate) async fn wipe(args: &DatabaseArgs) -> Result<(), Failed> {
+    if load(args)?.postgres.is_configured() {
+        return Err(Failed::usage(
+            "--fresh empties the data folder, but another database is configured; drop its tables yourself",
+        ));
+    }
+    let folder = args.data.clone();
+    match tokio::task::spawn_blocking(move || Postgres::wipe(&folder)).await {
+        Ok(result) => Ok(result?),
+        Err(error) => Err(Failed::new(format!("emptying the data folder failed: {error}"))),
+    }
+}
+
+/// How servers are found and started for this command.
+pub(crate) fn options(args: &DatabaseArgs, mode: Mode) -> Options {
+    Options::new(mode).install(install_policy(args.no_install)).report(Arc::new(|line| {
+        let _ = writeln!(stderr(), "{line}");
+    }))
+}
+
+/// On a terminal a person is asked; elsewhere it is done and said.
+fn install_policy(no_install: bool) -> InstallPolicy {
+    if no_install {
+        InstallPolicy::Refuse
+    } else if stdin().is_terminal() && stderr().is_terminal() {
+        InstallPolicy::Ask(Arc::new(ask))
+    } else {
+        InstallPolicy::Allow
+    }
+}
+
+fn ask(command: &str) -> bool {
+    eprint!("A server is missing. Install it with `{command}`? [Y/n] ");
+    let _ = stderr().flush();
+    let mut answer = String::new();
+    stdin().read_line(&mut answer).is_ok()
+        && matches!(answer.trim().to_lowercase().as_str(), "" | "y" | "yes")
+}

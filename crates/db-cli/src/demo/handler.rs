@@ -1,0 +1,202 @@
+//! Does the tasks of the demonstration: measures files, sums up packages.
+
+use super::{
+    measure::{MeasureError, Measures, measure},
+    path_text,
+    plan::PACKAGE,
+};
+use db_core::BoxError;
+use db_model::{
+    AnalysisMethod, ErrorType,
+    code_analysis::{self, FileAnalysis, NewCodeAnalysis},
+};
+use db_pool::Pool;
+use db_tasks::{Claimed, Done, Failure, Handler};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sqlx::PgConnection;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+use tokio::{sync::Semaphore, task};
+
+/// Source text that may be in syntax trees at once, in KiB. A tree takes up to sixty times its text, so this is what
+/// keeps memory flat, however large the files are.
+const PARSED_KIB: u32 = 3 << 10;
+
+/// Measures the files below one root.
+pub(super) struct Analyser {
+    root: Arc<Path>,
+    root_text: String,
+    max_file_size: u64,
+    pool: Pool,
+    memory: Arc<Semaphore>,
+}
+
+/// What a file's task is told.
+#[derive(Debug, Deserialize)]
+struct FileTask {
+    path: String,
+    package: String,
+    size: u64,
+    modified_ns: i64,
+    problem: Option<String>,
+}
+
+/// What a package's task is told.
+#[derive(Debug, Deserialize)]
+struct PackageTask {
+    package: String,
+}
+
+/// What a task produces.
+#[derive(Debug)]
+pub(super) enum Output {
+    /// A file's measures, to be stored.
+    File(Box<FileAnalysis>),
+    /// A package's sums, kept as the task's result.
+    Package(PackageSums),
+}
+
+/// Sums over the files of a package.
+#[derive(Debug, Serialize, sqlx::FromRow)]
+pub(super) struct PackageSums {
+    files: i64,
+    lines: i64,
+    functions: i64,
+    complexity: i64,
+}
+
+impl Analyser {
+    /// For the files below `root`, of at most `max_file_size` bytes each.
+    #[must_use]
+    pub(super) fn new(root: &Path, max_file_size: u64, pool: Pool) -> Self {
+        Self {
+            root: root.into(),
+            root_text: path_text::to_text(root),
+            max_file_size,
+            pool,
+            memory: Arc::new(Semaphore::new(PARSED_KIB as usize)),
+        }
+    }
+
+    async fn file(&self, task: FileTask) -> Result<FileAnalysis, Failure> {
+        if let Some(problem) = &task.problem {
+            return Err(Failure::permanent(ErrorType::System, problem.clone()));
+        }
+        let relative = path_text::from_text(&task.path)
+            .ok_or_else(|| Failure::permanent(ErrorType::Validation, "the task's path cannot be read"))?;
+        let measured = self.measure(self.root.join(relative), task.size).await?;
+        Ok(row(&self.root_text, task, measured))
+    }
+
+    /// Parses on a blocking thread, which has the large stack that the runtime was built with.
+    async fn measure(&self, path: PathBuf, size: u64) -> Result<Measures, Failure> {
+        let kib = u32::try_from(size / 1024 + 1).unwrap_or(PARSED_KIB).min(PARSED_KIB);
+        let memory = Arc::clone(&self.memory).acquire_many_owned(kib).await;
+        let memory = memory.map_err(|error| Failure::permanent(ErrorType::System, error.to_string()))?;
+        let limit = self.max_file_size;
+        let measured = task::spawn_blocking(move || {
+            let measured = measure(&path, limit);
+            drop(memory);
+            measured
+        });
+        match measured.await {
+            Ok(measured) => measured.map_err(|error| failure(&error)),
+            Err(error) => Err(Failure::permanent(ErrorType::System, format!("measuring it failed: {error}"))),
+        }
+    }
+
+    async fn package(&self, task: &PackageTask) -> Result<PackageSums, Failure> {
+        let sum = async {
+            let mut lease = self.pool.acquire().await.map_err(|error| error.to_string())?;
+            sqlx::query_as(
+                "SELECT count(*) AS files, coalesce(sum(lines), 0) AS lines, \
+                     coalesce(sum(functions), 0) AS functions, coalesce(sum(complexity), 0) AS complexity \
+                 FROM code_analysis WHERE root = $1 AND package = $2",
+            )
+            .bind(&self.root_text)
+            .bind(&task.package)
+            .fetch_one(&mut *lease)
+            .await
+            .map_err(|error| error.to_string())
+        };
+        sum.await.map_err(|message: String| Failure::transient(ErrorType::Database, message))
+    }
+}
+
+impl Handler for Analyser {
+    type Output = Output;
+
+    async fn run(&self, task: &Claimed) -> Result<Output, Failure> {
+        if task.kind == PACKAGE {
+            Ok(Output::Package(self.package(&told(&task.requirements)?).await?))
+        } else {
+            Ok(Output::File(Box::new(self.file(told(&task.requirements)?).await?)))
+        }
+    }
+
+    async fn store(&self, conn: &mut PgConnection, done: &[Done<Output>]) -> Result<(), BoxError> {
+        let rows: Vec<NewCodeAnalysis> = done
+            .iter()
+            .filter_map(|done| match &done.output {
+                Output::File(file) => Some(NewCodeAnalysis::new(Some(done.task), (**file).clone())),
+                Output::Package(_) => None,
+            })
+            .collect();
+        if !rows.is_empty() {
+            code_analysis::upsert_many(conn, &rows).await?;
+        }
+        Ok(())
+    }
+
+    fn result(&self, output: &Output) -> Option<Value> {
+        match output {
+            Output::File(_) => None,
+            Output::Package(sums) => serde_json::to_value(sums).ok(),
+        }
+    }
+}
+
+fn told<T: for<'de> Deserialize<'de>>(requirements: &Value) -> Result<T, Failure> {
+    T::deserialize(requirements).map_err(|error| {
+        Failure::permanent(ErrorType::Validation, format!("the task cannot be read: {error}"))
+    })
+}
+
+/// A file that is broken stays broken; one that cannot be read now may be readable in a moment, but not in this run.
+fn failure(error: &MeasureError) -> Failure {
+    match error {
+        MeasureError::Read(_) => Failure::permanent(ErrorType::System, error.to_string()),
+        MeasureError::TooLarge { .. } | MeasureError::Syntax { .. } => {
+            Failure::permanent(ErrorType::Validation, error.to_string())
+        }
+    }
+}
+
+fn row(root: &str, task: FileTask, measured: Measures) -> FileAnalysis {
+    FileAnalysis {
+        root: root.to_owned(),
+        file_path: task.path,
+        package: task.package,
+        language: measured.language.map(str::to_owned),
+        size_bytes: i64::try_from(task.size).unwrap_or(i64::MAX),
+        modified_ns: task.modified_ns,
+        lines: column(measured.lines),
+        code: column(measured.code),
+        comments: column(measured.comments),
+        blanks: column(measured.blanks),
+        functions: column(measured.shape.functions),
+        max_nesting: column(measured.shape.max_nesting),
+        complexity: column(measured.shape.complexity),
+        max_complexity: column(measured.shape.max_complexity),
+        method: AnalysisMethod::from(measured.method),
+        note: measured.note,
+    }
+}
+
+/// No file of a bounded size has more than that.
+fn column(count: impl TryInto<i32>) -> i32 {
+    count.try_into().unwrap_or(i32::MAX)
+}

@@ -1,0 +1,37 @@
+//! `db health`.
+
+use crate::{
+    Exit, Failed,
+    args::DatabaseArgs,
+    database::{Missing, Target},
+    output::{self, Format},
+};
+use db_core::{Finding, Status};
+use db_facade::Health;
+use std::fmt::Write;
+
+pub(crate) async fn run(args: &DatabaseArgs, format: Format) -> Result<Exit, Failed> {
+    let target = Target::open(args, Missing::Refuse, None).await?;
+    let health = target.database.health().await;
+    target.close().await;
+    output::print(format, &output::health_json(&health), || render(&health));
+    Ok(if health.status == Status::Unhealthy { Exit::No } else { Exit::Done })
+}
+
+fn render(health: &Health) -> String {
+    let mut text = format!("{}\n", health.status.as_str());
+    for finding in &health.findings {
+        let _ = writeln!(text, "  {:12} {:10} {}", finding.probe, finding.status.as_str(), detail(finding));
+    }
+    text
+}
+
+fn detail(finding: &Finding) -> String {
+    let evidence: Vec<String> =
+        finding.evidence.iter().map(|(name, value)| format!("{name} {value}")).collect();
+    if finding.summary.is_empty() {
+        evidence.join(", ")
+    } else {
+        format!("{} ({})", finding.summary, evidence.join(", "))
+    }
+}
