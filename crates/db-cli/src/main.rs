@@ -2,17 +2,32 @@
 
 use clap::Parser;
 use db_cli::{Cli, Exit, run};
-use std::{io::stderr, process::ExitCode};
+use std::{
+    io::{IsTerminal, stderr},
+    process::ExitCode,
+};
 use tracing_subscriber::EnvFilter;
+
+/// Gives memory back after the largest files, and is quicker with the many small pieces of a syntax tree.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Parsers recurse; only the part of a stack that is used takes memory.
 const STACK: usize = 256 << 20;
+/// The allocator keeps what each thread has used, so few threads are to do the parsing.
+const BLOCKING_THREADS: usize = 8;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let filter = EnvFilter::try_from_env("DB_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).without_time().init();
-    match tokio::runtime::Builder::new_multi_thread().thread_stack_size(STACK).enable_all().build() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,tokei=off"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(stderr)
+        .with_ansi(stderr().is_terminal())
+        .without_time()
+        .init();
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    match runtime.thread_stack_size(STACK).max_blocking_threads(BLOCKING_THREADS).enable_all().build() {
         Ok(runtime) => runtime.block_on(run(cli)).into(),
         Err(error) => {
             eprintln!("error: no threads to run on: {error}");

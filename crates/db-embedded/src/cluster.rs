@@ -193,10 +193,7 @@ pub(crate) fn new_password() -> String {
 /// A URL over the socket; it holds no secret.
 pub(crate) fn socket_url(socket: &Path, port: Option<u16>) -> String {
     let port = port.map(|port| format!("&port={port}")).unwrap_or_default();
-    format!(
-        "postgresql://{SUPERUSER}@localhost/postgres?host={}{port}",
-        escape(&socket.display().to_string())
-    )
+    format!("postgresql:///postgres?host={}&user={SUPERUSER}{port}", escape(&socket.display().to_string()))
 }
 
 /// A URL over TCP, with the password.
@@ -257,10 +254,7 @@ mod tests {
     #[test]
     fn a_socket_url_survives_any_folder() {
         assert_eq!(escape("/tmp/a b&c"), "/tmp/a%20b%26c");
-        assert_eq!(
-            socket_url(Path::new("/tmp/x"), None),
-            "postgresql://cairn@localhost/postgres?host=/tmp/x"
-        );
+        assert_eq!(socket_url(Path::new("/tmp/x"), None), "postgresql:///postgres?host=/tmp/x&user=cairn");
         assert!(socket_url(Path::new("/tmp/x"), Some(7)).ends_with("&port=7"));
     }
 

@@ -23,7 +23,7 @@ use tokio::{sync::Semaphore, task};
 
 /// Source text that may be in syntax trees at once, in KiB. A tree takes up to sixty times its text, so this is what
 /// keeps memory flat, however large the files are.
-const PARSED_KIB: u32 = 3 << 10;
+const PARSED_KIB: u32 = 2 << 10;
 
 /// Measures the files below one root.
 pub(super) struct Analyser {

@@ -71,9 +71,9 @@ pub async fn run(
     let root_text = path_text::to_text(&root);
     let queue = format!("demo {root_text}");
     let (found, packages) = look(&root, &options.own_data).await?;
-    let todo = prepare(db, &queue, &root_text, options, &found, &packages).await?;
+    let (todo, total) = prepare(db, &queue, &root_text, options, &found, &packages).await?;
     let (files, unchanged, analysed) = (found.len(), todo.unchanged, todo.changed);
-    let (package_count, total) = (todo.packages, todo.tasks.len());
+    let package_count = todo.packages;
     drop((found, todo));
 
     let (startup, since) = (began.elapsed(), Utc::now());
@@ -83,7 +83,7 @@ pub async fn run(
         .concurrency(options.workers)
         .lease(Duration::from_secs(60))
         .until_drained();
-    let shown = progress::Shown::start(total as u64, worker.progress());
+    let shown = progress::Shown::start(total, worker.progress());
     let worked = worker.run(stop).await?;
     drop(shown);
 
@@ -135,7 +135,8 @@ async fn look(root: &Path, own_data: &Path) -> Result<(Vec<tree::Found>, Package
     }
 }
 
-/// Takes up where an earlier run ended, and enqueues what is new, in one transaction.
+/// Takes up where an earlier run ended, and enqueues what is new, in one transaction; answers with what it decided and
+/// how many tasks there are.
 async fn prepare(
     db: &Database,
     queue: &str,
@@ -143,7 +144,7 @@ async fn prepare(
     options: &Options,
     found: &[tree::Found],
     packages: &Packages,
-) -> Result<Todo, Failed> {
+) -> Result<(Todo, u64), Failed> {
     let mut lease = db.pool().acquire().await?;
     let mut tx = lease.begin().await?;
     // The demonstration's lock is ours, so whoever claimed these is gone.
@@ -155,6 +156,5 @@ async fn prepare(
     let plan = Plan::new(std::mem::take(&mut todo.tasks), std::mem::take(&mut todo.edges))?;
     enqueue(&mut tx, &plan).await?;
     tx.commit().await?;
-    todo.tasks = plan.tasks().to_vec();
-    Ok(todo)
+    Ok((todo, plan.tasks().len() as u64))
 }

@@ -1,7 +1,7 @@
 //! What the demonstration says at its end: one object for programs, tables for people.
 
 use super::store::TopFile;
-use comfy_table::{CellAlignment, Table, presets::UTF8_HORIZONTAL_ONLY};
+use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, fmt::Write};
@@ -123,7 +123,7 @@ pub fn render(report: &Report) -> String {
 
 fn top_table(top: &[TopFile]) -> String {
     let mut table = Table::new();
-    *table.style_mut() = UTF8_HORIZONTAL_ONLY;
+    *table.style_mut() = UTF8_FULL_CONDENSED;
     table.set_header(["complexity", "functions", "nesting", "lines", "language", "file"]);
     for file in top {
         // An estimate is no measure, and must not look like one.

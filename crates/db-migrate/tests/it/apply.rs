@@ -1,54 +1,57 @@
 //! Migrations that work.
 
-use crate::{NOTES, done, item, run, server, set, tables};
+use crate::{NOTES, done, item, run, set, tables};
 use db_migrate::{Event, HistoryTable, Options};
+use db_testkit::empty_db;
 
 #[tokio::test]
 async fn applies_once_and_remembers() {
-    let db = server::fresh().await;
-    let mut conn = db.connect().await;
-    let migrations = set(&[NOTES, item("0002_tags", "CREATE TABLE tags (id int);", "DROP TABLE tags;")]);
+    empty_db(|db| async move {
+        let mut conn = db.connect().await;
+        let migrations = set(&[NOTES, item("0002_tags", "CREATE TABLE tags (id int);", "DROP TABLE tags;")]);
 
-    let before = db_migrate::status(&mut conn, &migrations).await.expect("a status");
-    assert_eq!(before.pending, ["0001_notes", "0002_tags"]);
-    assert!(before.applied.is_empty(), "a status makes no table");
+        let before = db_migrate::status(&mut conn, &migrations).await.expect("a status");
+        assert_eq!(before.pending, ["0001_notes", "0002_tags"]);
+        assert!(before.applied.is_empty(), "a status makes no table");
 
-    let mut events = Vec::new();
-    let mut tell = |event: &Event<'_>| match event {
-        Event::Started { folder, position, total } => events.push(format!("{folder} {position}/{total}")),
-        Event::Finished { folder, .. } => events.push(format!("{folder} done")),
-        _ => {}
-    };
-    let report =
-        db_migrate::apply(&mut conn, &migrations, &Options::default(), &mut tell).await.expect("applied");
-    assert_eq!(done(&report), [1, 2]);
-    assert_eq!(events, ["0001_notes 1/2", "0001_notes done", "0002_tags 2/2", "0002_tags done"]);
-    assert_eq!(tables(&mut conn).await, ["notes", "tags"]);
+        let mut events = Vec::new();
+        let mut tell = |event: &Event<'_>| match event {
+            Event::Started { folder, position, total } => events.push(format!("{folder} {position}/{total}")),
+            Event::Finished { folder, .. } => events.push(format!("{folder} done")),
+            _ => {}
+        };
+        let report =
+            db_migrate::apply(&mut conn, &migrations, &Options::default(), &mut tell).await.expect("applied");
+        assert_eq!(done(&report), [1, 2]);
+        assert_eq!(events, ["0001_notes 1/2", "0001_notes done", "0002_tags 2/2", "0002_tags done"]);
+        assert_eq!(tables(&mut conn).await, ["notes", "tags"]);
 
-    let after = db_migrate::status(&mut conn, &migrations).await.expect("a status");
-    assert!(after.pending.is_empty() && after.problems.is_empty(), "{after:?}");
-    let first = &after.applied[0];
-    assert_eq!((first.folder(), first.statements_done), ("0001_notes".to_owned(), 1));
-    assert!(first.applied_at >= Some(first.started_at) && first.execution.is_some(), "{first:?}");
-    assert_eq!(first.checksum, migrations.as_slice()[0].checksum());
+        let after = db_migrate::status(&mut conn, &migrations).await.expect("a status");
+        assert!(after.pending.is_empty() && after.problems.is_empty(), "{after:?}");
+        let first = &after.applied[0];
+        assert_eq!((first.folder(), first.statements_done), ("0001_notes".to_owned(), 1));
+        assert!(first.applied_at >= Some(first.started_at) && first.execution.is_some(), "{first:?}");
+        assert_eq!(first.checksum, migrations.as_slice()[0].checksum());
 
-    let again = db_migrate::apply(&mut conn, &migrations, &Options::default(), &mut |_| {}).await;
-    assert!(done(&again.expect("nothing to do")).is_empty());
-    db.drop().await;
+        let again = db_migrate::apply(&mut conn, &migrations, &Options::default(), &mut |_| {}).await;
+        assert!(done(&again.expect("nothing to do")).is_empty());
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn keeps_its_history_where_it_is_told() {
-    let db = server::fresh().await;
-    let mut conn = db.connect().await;
-    run(&mut conn, r#"CREATE SCHEMA "Ops""#).await;
-    let migrations = set(&[NOTES]).recorded_in(HistoryTable::in_schema("Ops").expect("a name"));
+    empty_db(|db| async move {
+        let mut conn = db.connect().await;
+        run(&mut conn, r#"CREATE SCHEMA "Ops""#).await;
+        let migrations = set(&[NOTES]).recorded_in(HistoryTable::in_schema("Ops").expect("a name"));
 
-    db_migrate::apply(&mut conn, &migrations, &Options::default(), &mut |_| {}).await.expect("applied");
-    let rows: i64 = sqlx::query_scalar(r#"SELECT count(*) FROM "Ops".db_migrations"#)
-        .fetch_one(&mut conn)
-        .await
-        .expect("the table is there");
-    assert_eq!(rows, 1);
-    db.drop().await;
+        db_migrate::apply(&mut conn, &migrations, &Options::default(), &mut |_| {}).await.expect("applied");
+        let rows: i64 = sqlx::query_scalar(r#"SELECT count(*) FROM "Ops".db_migrations"#)
+            .fetch_one(&mut conn)
+            .await
+            .expect("the table is there");
+        assert_eq!(rows, 1);
+    })
+    .await;
 }

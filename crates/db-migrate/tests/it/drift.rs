@@ -1,22 +1,24 @@
 //! Files that are no longer what was applied.
 
-use crate::{NOTES, apply, item, server, set, tables};
+use crate::{NOTES, apply, item, set, tables};
 use db_migrate::{Embedded, Error, Problem};
+use db_testkit::empty_db;
 
 /// Applies `first`, then `second`, which must be refused with `expected` and change nothing.
 async fn check(first: &[Embedded], second: &[Embedded], expected: Problem) {
-    let db = server::fresh().await;
-    let mut conn = db.connect().await;
-    apply(&mut conn, first).await.expect("the first is applied");
-    let before = tables(&mut conn).await;
+    empty_db(|db| async move {
+        let mut conn = db.connect().await;
+        apply(&mut conn, first).await.expect("the first is applied");
+        let before = tables(&mut conn).await;
 
-    let error = apply(&mut conn, second).await.expect_err("the second is refused");
-    let Error::Plan(plan) = error else { panic!("{error}") };
-    assert_eq!(plan.problems, [expected]);
-    let status = db_migrate::status(&mut conn, &set(second)).await.expect("a status");
-    assert_eq!(status.problems, plan.problems);
-    assert_eq!(tables(&mut conn).await, before);
-    db.drop().await;
+        let error = apply(&mut conn, second).await.expect_err("the second is refused");
+        let Error::Plan(plan) = error else { panic!("{error}") };
+        assert_eq!(plan.problems, [expected]);
+        let status = db_migrate::status(&mut conn, &set(second)).await.expect("a status");
+        assert_eq!(status.problems, plan.problems);
+        assert_eq!(tables(&mut conn).await, before);
+    })
+    .await;
 }
 
 const TAGS: Embedded = item("0002_tags", "CREATE TABLE tags (id int);", "DROP TABLE tags;");

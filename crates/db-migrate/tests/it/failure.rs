@@ -1,8 +1,9 @@
 //! Migrations that the server refuses.
 
-use crate::{NOTES, apply, item, run, server, set, tables};
+use crate::{NOTES, apply, item, run, set, tables};
 use db_core::{Classify, Retry};
 use db_migrate::{Embedded, Error, Event, Left, Options};
+use db_testkit::empty_db;
 use sqlx::PgConnection;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ async fn a_failing_migration_leaves_nothing_half_made() {
         "-- two statements\nCREATE TABLE tags (id int);\n\nSELECT 1,\n  nonsense FROM notes;",
         "SELECT 1",
     );
-    let db = server::fresh().await;
+    empty_db(|db| async move {
     let mut conn = db.connect().await;
     let error = apply(&mut conn, &[NOTES, BROKEN]).await.expect_err("the second fails");
 
@@ -38,7 +39,8 @@ async fn a_failing_migration_leaves_nothing_half_made() {
 
     let mended = Embedded { up: "CREATE TABLE tags (id int);", ..BROKEN };
     apply(&mut conn, &[NOTES, mended]).await.expect("what was never applied may be edited");
-    db.drop().await;
+    })
+.await;
 }
 
 #[tokio::test]
@@ -49,33 +51,35 @@ async fn what_only_the_server_knows_to_need_no_transaction_gets_a_hint() {
         DROP SUBSCRIPTION IF EXISTS s; CREATE SUBSCRIPTION s CONNECTION 'host=none' PUBLICATION p;",
         "SELECT 1",
     );
-    let db = server::fresh().await;
-    let mut conn = db.connect().await;
-    let Err(Error::Statement(error)) = apply(&mut conn, &[COMMITS]).await else { panic!("it fails") };
-    assert_eq!((error.sqlstate.as_str(), error.statement), ("25001", 3));
-    assert_eq!(error.hint.as_deref(), Some("this needs transaction = false in meta.toml"));
-    db.drop().await;
+    empty_db(|db| async move {
+        let mut conn = db.connect().await;
+        let Err(Error::Statement(error)) = apply(&mut conn, &[COMMITS]).await else { panic!("it fails") };
+        assert_eq!((error.sqlstate.as_str(), error.statement), ("25001", 3));
+        assert_eq!(error.hint.as_deref(), Some("this needs transaction = false in meta.toml"));
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn waits_for_a_table_no_longer_than_told() {
-    let db = server::fresh().await;
-    let (mut conn, mut reader) = (db.connect().await, db.connect().await);
-    apply(&mut conn, &[NOTES]).await.expect("applied");
-    run(&mut reader, "BEGIN; SELECT * FROM notes;").await;
+    empty_db(|db| async move {
+        let (mut conn, mut reader) = (db.connect().await, db.connect().await);
+        apply(&mut conn, &[NOTES]).await.expect("applied");
+        run(&mut reader, "BEGIN; SELECT * FROM notes;").await;
 
-    let alter = item("0002_alter", "ALTER TABLE notes ADD COLUMN more int;", "SELECT 1");
-    let options = Options { lock_timeout: Duration::from_millis(20), ..Options::default() };
-    let all = set(&[NOTES, alter]);
-    let mut ignore = |_: &Event<'_>| {};
-    let refused = db_migrate::apply(&mut conn, &all, &options, &mut ignore);
-    let refused =
-        tokio::time::timeout(Duration::from_secs(20), refused).await.expect("it does not wait for long");
-    let error = refused.expect_err("the reader is in the way");
-    assert_eq!(error.retry(), Retry::Safe, "{error}");
-    assert_eq!(history(&mut conn).await, [1]);
+        let alter = item("0002_alter", "ALTER TABLE notes ADD COLUMN more int;", "SELECT 1");
+        let options = Options { lock_timeout: Duration::from_millis(20), ..Options::default() };
+        let all = set(&[NOTES, alter]);
+        let mut ignore = |_: &Event<'_>| {};
+        let refused = db_migrate::apply(&mut conn, &all, &options, &mut ignore);
+        let refused =
+            tokio::time::timeout(Duration::from_secs(20), refused).await.expect("it does not wait for long");
+        let error = refused.expect_err("the reader is in the way");
+        assert_eq!(error.retry(), Retry::Safe, "{error}");
+        assert_eq!(history(&mut conn).await, [1]);
 
-    run(&mut reader, "ROLLBACK").await;
-    apply(&mut conn, &[NOTES, alter]).await.expect("the way is free");
-    db.drop().await;
+        run(&mut reader, "ROLLBACK").await;
+        apply(&mut conn, &[NOTES, alter]).await.expect("the way is free");
+    })
+    .await;
 }

@@ -1,8 +1,9 @@
 //! Migrations without a transaction that fail half way.
 
-use crate::{NOTES, apply, outside, run, server, set, until};
+use crate::{NOTES, apply, outside, run, set, until};
 use db_core::{Classify, Retry};
 use db_migrate::{Embedded, Error, Event, Left, Options, Problem};
+use db_testkit::empty_db;
 use sqlx::{AssertSqlSafe, PgConnection};
 use std::time::Duration;
 
@@ -32,47 +33,52 @@ fn command(problem: &Problem, word: &str) -> String {
 
 #[tokio::test]
 async fn half_applied_is_seen_and_refused() {
-    let db = server::fresh().await;
-    let mut conn = db.connect().await;
-    let problem = half_apply(&mut conn).await;
-    let Problem::HalfApplied { finished: 1, statements: 2, .. } = problem else { panic!("{problem}") };
+    empty_db(|db| async move {
+        let mut conn = db.connect().await;
+        let problem = half_apply(&mut conn).await;
+        let Problem::HalfApplied { finished: 1, statements: 2, .. } = problem else { panic!("{problem}") };
 
-    let Err(Error::Plan(again)) = apply(&mut conn, &[NOTES, INDEX]).await else { panic!("it is refused") };
-    assert_eq!(again.problems, [problem]);
-    let timeout: String =
-        sqlx::query_scalar("SHOW lock_timeout").fetch_one(&mut conn).await.expect("a setting");
-    assert_eq!(timeout, "0", "the session is as it was");
-    db.drop().await;
+        let Err(Error::Plan(again)) = apply(&mut conn, &[NOTES, INDEX]).await else {
+            panic!("it is refused")
+        };
+        assert_eq!(again.problems, [problem]);
+        let timeout: String =
+            sqlx::query_scalar("SHOW lock_timeout").fetch_one(&mut conn).await.expect("a setting");
+        assert_eq!(timeout, "0", "the session is as it was");
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn the_named_command_records_what_was_finished_by_hand() {
-    let db = server::fresh().await;
-    let mut conn = db.connect().await;
-    let problem = half_apply(&mut conn).await;
-    run(&mut conn, "DELETE FROM notes; REINDEX INDEX notes_id_idx").await;
-    let mend = command(&problem, "UPDATE");
-    sqlx::raw_sql(AssertSqlSafe(mend)).execute(&mut conn).await.expect("the command works");
-    assert!(apply(&mut conn, &[NOTES, INDEX]).await.expect("mended").done.is_empty());
-    db.drop().await;
+    empty_db(|db| async move {
+        let mut conn = db.connect().await;
+        let problem = half_apply(&mut conn).await;
+        run(&mut conn, "DELETE FROM notes; REINDEX INDEX notes_id_idx").await;
+        let mend = command(&problem, "UPDATE");
+        sqlx::raw_sql(AssertSqlSafe(mend)).execute(&mut conn).await.expect("the command works");
+        assert!(apply(&mut conn, &[NOTES, INDEX]).await.expect("mended").done.is_empty());
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn the_named_command_forgets_what_was_undone_by_hand() {
-    let db = server::fresh().await;
-    let mut conn = db.connect().await;
-    let problem = half_apply(&mut conn).await;
-    run(&mut conn, "DROP INDEX notes_id_idx; DELETE FROM notes").await;
-    let mend = command(&problem, "DELETE");
-    sqlx::raw_sql(AssertSqlSafe(mend)).execute(&mut conn).await.expect("the command works");
-    let other = Embedded { up: "CREATE INDEX CONCURRENTLY notes_id_idx ON notes (id);", ..INDEX };
-    assert_eq!(apply(&mut conn, &[NOTES, other]).await.expect("mended").done.len(), 1);
-    db.drop().await;
+    empty_db(|db| async move {
+        let mut conn = db.connect().await;
+        let problem = half_apply(&mut conn).await;
+        run(&mut conn, "DROP INDEX notes_id_idx; DELETE FROM notes").await;
+        let mend = command(&problem, "DELETE");
+        sqlx::raw_sql(AssertSqlSafe(mend)).execute(&mut conn).await.expect("the command works");
+        let other = Embedded { up: "CREATE INDEX CONCURRENTLY notes_id_idx ON notes (id);", ..INDEX };
+        assert_eq!(apply(&mut conn, &[NOTES, other]).await.expect("mended").done.len(), 1);
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_concurrent_build_waits_for_longer_than_the_lock_timeout() {
-    let db = server::fresh().await;
+    empty_db(|db| async move {
     let (mut first, mut second, mut writer) = (db.connect().await, db.connect().await, db.connect().await);
     apply(&mut first, &[NOTES]).await.expect("applied");
     run(&mut writer, "BEGIN; INSERT INTO notes VALUES (1)").await;
@@ -90,5 +96,6 @@ async fn a_concurrent_build_waits_for_longer_than_the_lock_timeout() {
     }
     run(&mut writer, "COMMIT").await;
     assert_eq!(build.await.expect("the way is free").done.len(), 1);
-    db.drop().await;
+    })
+.await;
 }

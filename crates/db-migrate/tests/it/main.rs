@@ -1,4 +1,4 @@
-//! What migrations do to a real server, and folders to the reader.
+//! What migrations do to a real and folders to the reader.
 
 mod apply;
 mod drift;
@@ -7,7 +7,6 @@ mod folders;
 mod half;
 mod lock;
 mod revert;
-mod server;
 
 use db_migrate::{Embedded, Error, Migrations, Options, Report};
 use sqlx::PgConnection;

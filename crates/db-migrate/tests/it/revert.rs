@@ -1,7 +1,8 @@
 //! The way back.
 
-use crate::{NOTES, apply, done, item, server, set, tables};
+use crate::{NOTES, apply, done, item, set, tables};
 use db_migrate::{Embedded, Error, MigrationId, Options, RevertTo};
+use db_testkit::empty_db;
 use sqlx::PgConnection;
 
 const TAGS: Embedded = item("0002_tags", "CREATE TABLE tags (id int UNIQUE);", "DROP TABLE tags;");
@@ -23,39 +24,42 @@ async fn columns(conn: &mut PgConnection) -> Vec<String> {
 
 #[tokio::test]
 async fn up_down_up_gives_the_same_schema() {
-    let db = server::fresh().await;
-    let mut conn = db.connect().await;
-    let all = [NOTES, TAGS, MORE];
-    apply(&mut conn, &all).await.expect("up");
-    let first = columns(&mut conn).await;
+    empty_db(|db| async move {
+        let mut conn = db.connect().await;
+        let all = [NOTES, TAGS, MORE];
+        apply(&mut conn, &all).await.expect("up");
+        let first = columns(&mut conn).await;
 
-    let one = RevertTo::After(MigrationId::new(1).expect("not 0"));
-    let report =
-        db_migrate::revert(&mut conn, &set(&all), one, &Options::default()).await.expect("down to 1");
-    assert_eq!(done(&report), [3, 2]);
-    assert_eq!(tables(&mut conn).await, ["notes"]);
-    let report = db_migrate::revert(&mut conn, &set(&all), RevertTo::Start, &Options::default()).await;
-    assert_eq!(done(&report.expect("down")), [1]);
-    assert!(columns(&mut conn).await.is_empty());
+        let one = RevertTo::After(MigrationId::new(1).expect("not 0"));
+        let report =
+            db_migrate::revert(&mut conn, &set(&all), one, &Options::default()).await.expect("down to 1");
+        assert_eq!(done(&report), [3, 2]);
+        assert_eq!(tables(&mut conn).await, ["notes"]);
+        let report = db_migrate::revert(&mut conn, &set(&all), RevertTo::Start, &Options::default()).await;
+        assert_eq!(done(&report.expect("down")), [1]);
+        assert!(columns(&mut conn).await.is_empty());
 
-    apply(&mut conn, &all).await.expect("up again");
-    assert_eq!(columns(&mut conn).await, first);
-    db.drop().await;
+        apply(&mut conn, &all).await.expect("up again");
+        assert_eq!(columns(&mut conn).await, first);
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn refuses_before_anything_is_changed() {
-    let db = server::fresh().await;
-    let mut conn = db.connect().await;
-    let all = [NOTES, Embedded { down: None, ..TAGS }, MORE];
-    apply(&mut conn, &all).await.expect("up");
+    empty_db(|db| async move {
+        let mut conn = db.connect().await;
+        let all = [NOTES, Embedded { down: None, ..TAGS }, MORE];
+        apply(&mut conn, &all).await.expect("up");
 
-    let error = db_migrate::revert(&mut conn, &set(&all), RevertTo::Start, &Options::default()).await;
-    let Err(Error::NoDown { folders }) = error else { panic!("{error:?}") };
-    assert_eq!(folders, ["0002_tags"]);
-    let nine = MigrationId::new(9).expect("not 0");
-    let error = db_migrate::revert(&mut conn, &set(&all), RevertTo::After(nine), &Options::default()).await;
-    assert!(matches!(error, Err(Error::NotApplied { to }) if to == nine));
-    assert_eq!(columns(&mut conn).await.len(), 4);
-    db.drop().await;
+        let error = db_migrate::revert(&mut conn, &set(&all), RevertTo::Start, &Options::default()).await;
+        let Err(Error::NoDown { folders }) = error else { panic!("{error:?}") };
+        assert_eq!(folders, ["0002_tags"]);
+        let nine = MigrationId::new(9).expect("not 0");
+        let error =
+            db_migrate::revert(&mut conn, &set(&all), RevertTo::After(nine), &Options::default()).await;
+        assert!(matches!(error, Err(Error::NotApplied { to }) if to == nine));
+        assert_eq!(columns(&mut conn).await.len(), 4);
+    })
+    .await;
 }

@@ -1,6 +1,7 @@
 //! What the tables refuse: one row a constraint.
 
-use crate::{run, server};
+use crate::run;
+use db_testkit::fresh_db;
 use sqlx::Connection;
 
 /// Statements that are refused by the constraint before them, on a pending task, a pending execution and a file.
@@ -76,7 +77,8 @@ const REFUSED: &[(&str, &str)] = &[
 
 #[tokio::test]
 async fn the_tables_refuse_what_cannot_be() {
-    let (db, mut conn) = server::migrated().await;
+    fresh_db(|db| async move {
+let mut conn = db.connect().await;
     run(
         &mut conn,
         "INSERT INTO tasks (title) VALUES ('t');
@@ -105,5 +107,6 @@ async fn the_tables_refuse_what_cannot_be() {
         assert_eq!(found, Some(*constraint), "{sql}: {error}");
         tx.rollback().await.expect("undone");
     }
-    db.drop().await;
+    })
+.await;
 }

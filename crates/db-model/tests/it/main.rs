@@ -5,7 +5,6 @@ mod code_analysis;
 mod error_log;
 mod execution;
 mod schema;
-mod server;
 mod task;
 mod transitions;
 mod views;

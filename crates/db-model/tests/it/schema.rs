@@ -1,7 +1,7 @@
 //! The migrations as a whole: they load, go back and forth, and keep the promises that hold for every table.
 
-use crate::server;
 use db_migrate::{Migrations, Options, RevertTo};
+use db_testkit::{empty_db, fresh_db};
 use sqlx::PgConnection;
 use std::path::Path;
 
@@ -37,28 +37,29 @@ async fn lines(conn: &mut PgConnection, sql: &'static str) -> Vec<String> {
 
 #[tokio::test]
 async fn up_down_up_gives_the_same_schema_at_every_step() {
-    let db = server::fresh().await;
-    let mut conn = db.connect().await;
-    let options = Options::default();
-    let mut steps = vec![lines(&mut conn, FINGERPRINT).await];
-    for count in 1..=db_model::MIGRATIONS.len() {
-        let migrations = Migrations::embedded(&db_model::MIGRATIONS[..count]).expect("sound migrations");
-        db_migrate::apply(&mut conn, &migrations, &options, &mut |_| {}).await.expect("up");
-        steps.push(lines(&mut conn, FINGERPRINT).await);
-    }
-    let last = steps.pop().expect("a schema");
-    assert!(last.len() > 100, "the fingerprint sees the schema: {last:?}");
+    empty_db(|db| async move {
+        let mut conn = db.connect().await;
+        let options = Options::default();
+        let mut steps = vec![lines(&mut conn, FINGERPRINT).await];
+        for count in 1..=db_model::MIGRATIONS.len() {
+            let migrations = Migrations::embedded(&db_model::MIGRATIONS[..count]).expect("sound migrations");
+            db_migrate::apply(&mut conn, &migrations, &options, &mut |_| {}).await.expect("up");
+            steps.push(lines(&mut conn, FINGERPRINT).await);
+        }
+        let last = steps.pop().expect("a schema");
+        assert!(last.len() > 100, "the fingerprint sees the schema: {last:?}");
 
-    let migrations = Migrations::embedded(db_model::MIGRATIONS).expect("sound migrations");
-    let ids: Vec<_> = migrations.iter().map(db_migrate::Migration::id).collect();
-    let ends = [RevertTo::Start].into_iter().chain(ids.into_iter().map(RevertTo::After));
-    for (end, before) in ends.zip(&steps).collect::<Vec<_>>().into_iter().rev() {
-        db_migrate::revert(&mut conn, &migrations, end, &options).await.expect("down");
-        assert_eq!(&lines(&mut conn, FINGERPRINT).await, before, "{end:?}");
-    }
-    db_migrate::apply(&mut conn, &migrations, &options, &mut |_| {}).await.expect("up again");
-    assert_eq!(lines(&mut conn, FINGERPRINT).await, last);
-    db.drop().await;
+        let migrations = Migrations::embedded(db_model::MIGRATIONS).expect("sound migrations");
+        let ids: Vec<_> = migrations.iter().map(db_migrate::Migration::id).collect();
+        let ends = [RevertTo::Start].into_iter().chain(ids.into_iter().map(RevertTo::After));
+        for (end, before) in ends.zip(&steps).collect::<Vec<_>>().into_iter().rev() {
+            db_migrate::revert(&mut conn, &migrations, end, &options).await.expect("down");
+            assert_eq!(&lines(&mut conn, FINGERPRINT).await, before, "{end:?}");
+        }
+        db_migrate::apply(&mut conn, &migrations, &options, &mut |_| {}).await.expect("up again");
+        assert_eq!(lines(&mut conn, FINGERPRINT).await, last);
+    })
+    .await;
 }
 
 #[test]
@@ -73,23 +74,25 @@ fn what_is_embedded_is_what_lies_in_the_folder() {
 
 #[tokio::test]
 async fn every_foreign_key_has_an_index_and_every_index_a_reason() {
-    let (db, mut conn) = server::migrated().await;
-    let bare_keys = lines(
-        &mut conn,
-        "SELECT conrelid::regclass || '.' || conname FROM pg_constraint AS key
+    fresh_db(|db| async move {
+        let mut conn = db.connect().await;
+        let bare_keys = lines(
+            &mut conn,
+            "SELECT conrelid::regclass || '.' || conname FROM pg_constraint AS key
          WHERE contype = 'f' AND NOT EXISTS (
              SELECT FROM pg_index WHERE indrelid = key.conrelid AND indkey[0] = key.conkey[1]
              AND (indpred IS NULL OR pg_get_expr(indpred, indrelid) LIKE '(% IS NOT NULL)'))",
-    )
-    .await;
-    assert_eq!(bare_keys, [""; 0]);
-    let silent = lines(
-        &mut conn,
-        "SELECT indexrelid::regclass::text FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+        )
+        .await;
+        assert_eq!(bare_keys, [""; 0]);
+        let silent = lines(
+            &mut conn,
+            "SELECT indexrelid::regclass::text FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
          WHERE relnamespace = 'public'::regnamespace AND obj_description(indexrelid, 'pg_class') IS NULL
          AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)",
-    )
+        )
+        .await;
+        assert_eq!(silent, [""; 0]);
+    })
     .await;
-    assert_eq!(silent, [""; 0]);
-    db.drop().await;
 }

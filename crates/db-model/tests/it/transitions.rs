@@ -1,7 +1,8 @@
 //! Which status may follow which: every pair, in SQL and in Rust.
 
-use crate::{server, task};
+use crate::task;
 use db_model::{ExecutionStatus, TaskStatus};
+use db_testkit::fresh_db;
 use sqlx::postgres::PgDatabaseError;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
@@ -54,43 +55,50 @@ fn execution_columns(status: &str) -> String {
 
 #[tokio::test]
 async fn of_tasks() {
-    let (db, mut conn) = server::migrated().await;
-    task(&mut conn, "walked").await;
-    for (from, to) in
-        TaskStatus::ALL.iter().flat_map(|from| TaskStatus::ALL.iter().map(move |to| (*from, *to)))
-    {
-        let sql = allows(&mut conn, "tasks", task_columns, (from.as_str(), to.as_str())).await;
-        assert_eq!(sql, from == to || from.can_become(to), "{from} to {to}");
-    }
-    db.drop().await;
+    fresh_db(|db| async move {
+        let mut conn = db.connect().await;
+        task(&mut conn, "walked").await;
+        for (from, to) in
+            TaskStatus::ALL.iter().flat_map(|from| TaskStatus::ALL.iter().map(move |to| (*from, *to)))
+        {
+            let sql = allows(&mut conn, "tasks", task_columns, (from.as_str(), to.as_str())).await;
+            assert_eq!(sql, from == to || from.can_become(to), "{from} to {to}");
+        }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn of_executions() {
-    let (db, mut conn) = server::migrated().await;
-    let id = task(&mut conn, "walked").await.id;
-    let new = db_model::execution::NewExecution::new(id, "codegen");
-    db_model::execution::insert_many(&mut conn, &[new]).await.expect("inserted");
-    let all = ExecutionStatus::ALL;
-    for (from, to) in all.iter().flat_map(|from| all.iter().map(move |to| (*from, *to))) {
-        let sql = allows(&mut conn, "task_executions", execution_columns, (from.as_str(), to.as_str())).await;
-        assert_eq!(sql, from == to || from.can_become(to), "{from} to {to}");
-    }
-    db.drop().await;
+    fresh_db(|db| async move {
+        let mut conn = db.connect().await;
+        let id = task(&mut conn, "walked").await.id;
+        let new = db_model::execution::NewExecution::new(id, "codegen");
+        db_model::execution::insert_many(&mut conn, &[new]).await.expect("inserted");
+        let all = ExecutionStatus::ALL;
+        for (from, to) in all.iter().flat_map(|from| all.iter().map(move |to| (*from, *to))) {
+            let sql =
+                allows(&mut conn, "task_executions", execution_columns, (from.as_str(), to.as_str())).await;
+            assert_eq!(sql, from == to || from.can_become(to), "{from} to {to}");
+        }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_task_starts_pending() {
-    let (db, mut conn) = server::migrated().await;
-    for status in TaskStatus::ALL.iter().filter(|status| **status != TaskStatus::Pending) {
-        let error = sqlx::query("INSERT INTO tasks (title, status) VALUES ('t', $1)")
-            .bind(status)
-            .execute(&mut conn)
-            .await
-            .expect_err("refused");
-        let error = error.as_database_error().expect("the server answers");
-        assert_eq!(error.constraint(), Some("tasks_initial_status"));
-        assert!(error.message().ends_with(&format!("cannot start as {status}")), "{error}");
-    }
-    db.drop().await;
+    fresh_db(|db| async move {
+        let mut conn = db.connect().await;
+        for status in TaskStatus::ALL.iter().filter(|status| **status != TaskStatus::Pending) {
+            let error = sqlx::query("INSERT INTO tasks (title, status) VALUES ('t', $1)")
+                .bind(status)
+                .execute(&mut conn)
+                .await
+                .expect_err("refused");
+            let error = error.as_database_error().expect("the server answers");
+            assert_eq!(error.constraint(), Some("tasks_initial_status"));
+            assert!(error.message().ends_with(&format!("cannot start as {status}")), "{error}");
+        }
+    })
+    .await;
 }

@@ -1,6 +1,7 @@
 //! The five views answer what they promise.
 
-use crate::{run, server};
+use crate::run;
+use db_testkit::fresh_db;
 use sqlx::PgConnection;
 
 async fn texts(conn: &mut PgConnection, sql: &'static str) -> Vec<String> {
@@ -23,7 +24,8 @@ INSERT INTO audit_logs (entity_type, entity_id, action, created_at) VALUES
 
 #[tokio::test]
 async fn the_views_answer() {
-    let (db, mut conn) = server::migrated().await;
+    fresh_db(|db| async move {
+let mut conn = db.connect().await;
     run(&mut conn, ROWS).await;
     for (sql, expected) in [
         ("SELECT title FROM active_tasks", &["open"][..]),
@@ -48,5 +50,6 @@ async fn the_views_answer() {
     ] {
         assert_eq!(texts(&mut conn, sql).await, expected, "{sql}");
     }
-    db.drop().await;
+    })
+.await;
 }

@@ -13,7 +13,7 @@ use std::{
 use tokei::{Config, LanguageType};
 
 /// Rust files above this are estimated: a syntax tree takes up to sixty times the memory of its text.
-const LARGEST_PARSED: u64 = 2 << 20;
+const LARGEST_PARSED: u64 = 1 << 20;
 /// What is looked at to tell text from binary.
 const SNIFFED: usize = 8 << 10;
 
