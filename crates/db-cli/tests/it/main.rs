@@ -1,0 +1,75 @@
+//! The `db` binary as a person or a pipeline runs it.
+
+mod bad_input;
+mod demo;
+mod interrupted;
+mod up;
+
+use serde_json::Value;
+use std::{
+    ffi::OsStr,
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::{Command, Output, Stdio},
+};
+
+/// What a command answered.
+#[derive(Debug)]
+struct Answer {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl Answer {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+impl From<Output> for Answer {
+    fn from(output: Output) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Self { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
+    }
+}
+
+/// The binary in a folder, with nothing of the caller's environment that names a database.
+fn db<A: AsRef<OsStr>>(folder: &Path, arguments: impl IntoIterator<Item = A>) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_db"));
+    command.args(arguments).current_dir(folder).stdin(Stdio::null());
+    for name in ["DATABASE_URL", "DB_TEST_POSTGRES_URL", "DB_TEST_REDIS_URL", "REDIS_URL"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+fn run(folder: &Path, arguments: &[&str]) -> Answer {
+    db(folder, arguments).output().expect("the binary runs").into()
+}
+
+/// A folder that the server's user can enter, whoever runs the tests.
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("chmod");
+    folder
+}
+
+fn write(root: &Path, path: &str, content: impl AsRef<[u8]>) {
+    let path = root.join(path);
+    fs::create_dir_all(path.parent().expect("a parent")).expect("made");
+    fs::write(path, content).expect("written");
+}
+
+/// Whether a process of this id exists and is no zombie.
+fn is_running(pid: u32) -> bool {
+    let output = Command::new("ps").args(["-o", "stat=", "-p", &pid.to_string()]).output().expect("ps runs");
+    let state = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    !state.is_empty() && !state.starts_with('Z')
+}
+
+/// The server over a data folder, from the file that PostgreSQL keeps while it runs.
+fn server_pid(state: &Path) -> Option<u32> {
+    fs::read_to_string(state.join("postgres/postmaster.pid")).ok()?.lines().next()?.trim().parse().ok()
+}
