@@ -72,7 +72,8 @@ pub async fn run(
     let queue = format!("demo {root_text}");
     let (found, packages) = look(&root, &options.own_data).await?;
     let (todo, total) = prepare(db, &queue, &root_text, options, &found, &packages).await?;
-    let (files, unchanged, analysed) = (found.len(), todo.unchanged, todo.changed);
+    let files = found.iter().filter(|found| found.kind == tree::Kind::File).count();
+    let (unchanged, analysed) = (todo.unchanged, todo.changed);
     let package_count = todo.packages;
     drop((found, todo));
 
@@ -113,6 +114,7 @@ pub async fn run(
         seconds,
         #[expect(clippy::cast_precision_loss, reason = "a rate for a reader")]
         tasks_per_second: if ended == 0 { 0.0 } else { ended as f64 / seconds.max(0.001) },
+        peak_memory_mib: report::peak_memory_mib(),
         pool: crate::output::pool_json(&db.pool().stats()),
         health: crate::output::health_json(&db.health().await),
         top,

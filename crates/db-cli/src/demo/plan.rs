@@ -120,11 +120,14 @@ fn priority(size: u64) -> Priority {
 #[cfg(test)]
 mod tests {
     use super::{FILE, Known, PACKAGE, plan, priority};
-    use crate::demo::{packages::Packages, tree::Found};
+    use crate::demo::{
+        packages::Packages,
+        tree::{Found, Kind},
+    };
     use db_model::code_analysis::Fingerprint;
 
     fn file(path: &str, size: u64) -> Found {
-        Found { path: path.to_owned(), size, modified_ns: 7, problem: None }
+        Found { path: path.to_owned(), size, modified_ns: 7, kind: Kind::File, problem: None }
     }
 
     fn known(files: &[(&str, i64)]) -> Known {

@@ -1,15 +1,16 @@
 //! Shows how far the demonstration is: a bar on a terminal, a line now and then elsewhere.
 
 use db_tasks::Progress;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use std::{
+    fmt::Write,
     io::{IsTerminal, stderr},
     sync::Arc,
     time::{Duration, Instant},
 };
 use tokio::{task::JoinSet, time::interval};
 
-const BAR: &str = "{bar:30} {pos}/{len} tasks  {per_sec}  ETA {eta}  {msg}";
+const BAR: &str = "{bar:30} {pos}/{len} tasks  {rate}  ETA {eta}  {msg}";
 /// Between two updates of the bar.
 const FRAME: Duration = Duration::from_millis(100);
 /// Between two lines where there is no terminal.
@@ -25,6 +26,10 @@ impl Shown {
     pub(crate) fn start(total: u64, progress: Arc<Progress>) -> Self {
         let bar = if stderr().is_terminal() {
             let style = ProgressStyle::with_template(BAR).unwrap_or_else(|_| ProgressStyle::default_bar());
+            let style = style.with_key("rate", |state: &ProgressState, out: &mut dyn Write| {
+                // A bar has nobody to tell that it cannot be written.
+                let _ = write!(out, "{:.0}/s", state.per_sec());
+            });
             ProgressBar::new(total).with_style(style)
         } else {
             ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::hidden())

@@ -4,7 +4,7 @@ use super::store::TopFile;
 use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, fmt::Write};
+use std::{collections::BTreeMap, fmt::Write, fs};
 
 /// The figures of a run. Serialised, it is what `--json` prints.
 #[derive(Clone, Debug, Serialize)]
@@ -29,6 +29,8 @@ pub struct Report {
     pub seconds: f64,
     /// Tasks that ended, by `seconds`; 0 when there were none.
     pub tasks_per_second: f64,
+    /// The most memory that this process has held, without the server; MiB. `None` where the system does not tell.
+    pub peak_memory_mib: Option<u64>,
     /// The pool's figures.
     pub pool: Value,
     /// The verdict and each probe's finding.
@@ -101,6 +103,9 @@ pub fn render(report: &Report) -> String {
             report.startup_seconds, report.seconds, report.tasks_per_second
         ),
     );
+    if let Some(mib) = report.peak_memory_mib {
+        line("memory", format!("{mib} MiB at most, beside the server"));
+    }
     let pool = |key: &str| report.pool.get(key).cloned().unwrap_or(json!(0));
     line(
         "pool",
@@ -119,6 +124,14 @@ pub fn render(report: &Report) -> String {
         line("note", note.clone());
     }
     text
+}
+
+/// From the kernel's account of this process; it exists on Linux only.
+pub(super) fn peak_memory_mib() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib / 1024)
 }
 
 fn top_table(top: &[TopFile]) -> String {

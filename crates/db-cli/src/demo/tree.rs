@@ -19,8 +19,19 @@ pub struct Found {
     pub size: u64,
     /// Time of last change, nanoseconds since 1970; 0 where it is not known.
     pub modified_ns: i64,
+    /// What it is.
+    pub kind: Kind,
     /// Why it cannot be looked at.
     pub problem: Option<String>,
+}
+
+/// What was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// A folder that cannot be entered; it stands for all that is in it.
+    ClosedFolder,
 }
 
 /// Why there is no tree.
@@ -93,17 +104,28 @@ fn look(root: &Path, entry: Result<ignore::DirEntry, ignore::Error>) -> Option<F
     }
     let path = below(root, entry.path());
     Some(match entry.metadata() {
-        Ok(metadata) => {
-            Found { path, size: metadata.len(), modified_ns: modified_ns(&metadata), problem: None }
+        Ok(metadata) => Found {
+            path,
+            size: metadata.len(),
+            modified_ns: modified_ns(&metadata),
+            kind: Kind::File,
+            problem: None,
+        },
+        Err(error) => {
+            Found { path, size: 0, modified_ns: 0, kind: Kind::File, problem: Some(error.to_string()) }
         }
-        Err(error) => Found { path, size: 0, modified_ns: 0, problem: Some(error.to_string()) },
     })
 }
 
-/// A folder that cannot be read stands for all that is in it.
 fn unreadable(root: &Path, error: &ignore::Error) -> Option<Found> {
     let path = path_of(error)?;
-    Some(Found { path: below(root, path), size: 0, modified_ns: 0, problem: Some(error.to_string()) })
+    Some(Found {
+        path: below(root, path),
+        size: 0,
+        modified_ns: 0,
+        kind: Kind::ClosedFolder,
+        problem: Some(error.to_string()),
+    })
 }
 
 fn path_of(error: &ignore::Error) -> Option<&Path> {
