@@ -11,7 +11,7 @@ use std::{
 
 /// A tree that takes a debug build some seconds.
 fn large_tree(folder: &Path, files: usize) {
-    let body = "    if a && b || c { for x in y { match x { 1 => {} _ => {} } } }\n".repeat(400);
+    let body = "    if a && b || c { for x in y { match x { 1 => {} _ => {} } } }\n".repeat(120);
     for number in 0..files {
         write(folder, &format!("tree/p{}/f{number}.rs", number % 7), format!("fn f() {{\n{body}}}\n"));
     }
