@@ -7,10 +7,11 @@ use crate::{
     scratch,
 };
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::{
     fs::{self, File},
-    hash::{DefaultHasher, Hash, Hasher},
     os::unix::{
+        ffi::OsStrExt,
         fs::{MetadataExt, PermissionsExt},
         net::UnixStream,
     },
@@ -139,9 +140,10 @@ fn can_enter(folder: &Path, run_as: &RunAs) -> bool {
 
 /// A folder of its own for each folder that was asked for.
 fn elsewhere(folder: &Path) -> Result<PathBuf, Error> {
-    let mut hasher = DefaultHasher::new();
-    folder.hash(&mut hasher);
-    let parent = Path::new(ELSEWHERE).join(format!("{:016x}", hasher.finish()));
+    // A hash that stays the same from one release to the next, or the data would be lost from sight.
+    let digest = Sha256::digest(folder.as_os_str().as_bytes());
+    let name: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let parent = Path::new(ELSEWHERE).join(name);
     fs::create_dir_all(&parent).map_err(file("create", &parent))?;
     Ok(parent.join("postgres"))
 }

@@ -1,62 +1,24 @@
 //! PostgreSQL: given, found, or started.
 
 use crate::{
-    Error, Mode, Options, Way,
+    Error, Mode, Options, Origin, Way,
     account::RunAs,
     binaries::{Binaries, OLDEST_MAJOR},
     cluster::{self, Cluster, Durability},
     guardian::Guardian,
     home::{Home, Running},
     install,
-    options::Tcp,
+    port::with_port,
     scratch::{self, Scratch},
 };
 use db_core::Secret;
 use std::{
     fmt,
     fs::File,
-    io,
-    net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
 };
-
-/// Where a server comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Origin {
-    /// Its URL was given.
-    Given,
-    /// Started from native binaries.
-    Native {
-        /// The major version.
-        major: u32,
-        /// The folder with the binaries.
-        folder: PathBuf,
-    },
-    /// Started by another process, which stops it when it ends.
-    Joined {
-        /// That process.
-        owner: u32,
-    },
-    /// Started in a container.
-    Container {
-        /// The image with its tag.
-        image: String,
-    },
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Given => f.write_str("the server at the given URL"),
-            Self::Native { major, folder } => write!(f, "PostgreSQL {major} from {}", folder.display()),
-            Self::Joined { owner } => write!(f, "the server of process {owner}"),
-            Self::Container { image } => write!(f, "a container of {image}"),
-        }
-    }
-}
 
 /// A server to run against. Dropping it stops what it started and waits for that; [`Postgres::stop`] does the same
 /// without blocking a runtime's thread.
@@ -388,45 +350,9 @@ fn choose<'a>(found: &'a [Binaries], version: Option<&str>, data: &Path) -> Resu
     })
 }
 
-/// Starts with the port that was asked for. A free port can be taken by another program before the server has it, so
-/// that is tried again with another.
-fn with_port<T>(
-    tcp: Tcp,
-    mut start: impl FnMut(Option<u16>) -> Result<T, Error>,
-) -> Result<(T, Option<u16>), Error> {
-    match tcp {
-        Tcp::Off => Ok((start(None)?, None)),
-        Tcp::Port(port) => {
-            if let Err(error) = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
-                && error.kind() == io::ErrorKind::AddrInUse
-            {
-                return Err(Error::PortTaken { port });
-            }
-            Ok((start(Some(port))?, Some(port)))
-        }
-        Tcp::Free => {
-            let mut tries = 0;
-            loop {
-                let port = free_port()?;
-                match start(Some(port)) {
-                    Err(Error::PortTaken { .. }) if tries < 5 => tries += 1,
-                    result => return Ok((result?, Some(port))),
-                }
-            }
-        }
-    }
-}
-
-fn free_port() -> Result<u16, Error> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .and_then(|listener| listener.local_addr())
-        .map(|address| address.port())
-        .map_err(cluster::file("find a free port on", Path::new("127.0.0.1")))
-}
-
 /// Stops the servers and removes the folders that killed processes have left behind.
 fn clear_abandoned(binaries: &Binaries, run_as: &RunAs) {
-    for folder in scratch::abandoned() {
+    for folder in scratch::abandoned(run_as) {
         let data = folder.path.join("data");
         let cluster = Cluster {
             binaries,

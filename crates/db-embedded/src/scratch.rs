@@ -7,7 +7,7 @@ use crate::{Error, account::RunAs};
 use std::{
     fs::{self, File, OpenOptions},
     io,
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 use tempfile::TempDir;
@@ -56,18 +56,21 @@ impl Scratch {
 }
 
 /// Scratch folders without an owner, each with what may still run in it.
-pub(crate) fn abandoned() -> Vec<Abandoned> {
+///
+/// Everybody may write to the temporary folder, so only real folders count that belong to us or to the user whom our
+/// servers run as, and their lock files are neither made nor followed anywhere.
+pub(crate) fn abandoned(run_as: &RunAs) -> Vec<Abandoned> {
     let Ok(entries) = fs::read_dir(root()) else { return Vec::new() };
+    let ours = [rustix::process::geteuid().as_raw(), run_as.account().uid];
     entries
         .flatten()
         .filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX))
-        .filter_map(|entry| {
-            let path = entry.path();
-            let file = path.join(LOCK);
-            // A folder that is just being made has no lock file yet; one of another user cannot be opened.
-            let lock = file.exists().then(|| lock(&file).ok().flatten()).flatten()?;
-            Some(Abandoned { path, _lock: lock })
+        .map(|entry| entry.path())
+        .filter(|path| {
+            fs::symlink_metadata(path).is_ok_and(|data| data.is_dir() && ours.contains(&data.uid()))
         })
+        // A folder that is just being made has no lock file yet.
+        .filter_map(|path| Some(Abandoned { _lock: lock_existing(&path.join(LOCK))?, path }))
         .collect()
 }
 
@@ -103,6 +106,13 @@ pub(crate) fn lock(path: &Path) -> io::Result<Option<File>> {
     }
 }
 
+/// Takes the lock of a file that is there and is no link.
+fn lock_existing(path: &Path) -> Option<File> {
+    let no_link = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).ok()?;
+    let file = OpenOptions::new().read(true).write(true).custom_flags(no_link).open(path).ok()?;
+    file.try_lock().ok().map(|()| file)
+}
+
 fn root() -> PathBuf {
     // macOS gives each user a folder too deep for a socket's path.
     if cfg!(target_os = "macos") { PathBuf::from("/tmp") } else { std::env::temp_dir() }
@@ -110,24 +120,49 @@ fn root() -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use super::{Scratch, abandoned};
+    use super::{LOCK, PREFIX, Scratch, abandoned, root};
     use crate::account::RunAs;
+    use std::{fs, os::unix::fs::symlink, path::Path};
+
+    fn run_as() -> RunAs {
+        RunAs::detect().expect("an account")
+    }
+
+    fn is_abandoned(path: &Path) -> bool {
+        abandoned(&run_as()).iter().any(|found| found.path == path)
+    }
 
     #[test]
     fn an_owned_folder_is_not_abandoned_and_goes_with_its_owner() {
-        let scratch = Scratch::new(&RunAs::detect().expect("an account")).expect("a folder");
+        let scratch = Scratch::new(&run_as()).expect("a folder");
         let path = scratch.path().to_owned();
-        assert!(abandoned().iter().all(|found| found.path != path));
+        assert!(!is_abandoned(&path));
         drop(scratch);
         assert!(!path.exists());
     }
 
     #[test]
     fn a_kept_folder_is_nobodys_to_clear() {
-        let scratch = Scratch::new(&RunAs::detect().expect("an account")).expect("a folder");
-        let path = scratch.keep();
-        assert!(path.exists());
-        assert!(abandoned().iter().all(|found| found.path != path));
-        std::fs::remove_dir_all(&path).expect("removed");
+        let path = Scratch::new(&run_as()).expect("a folder").keep();
+        assert!(path.exists() && !is_abandoned(&path));
+        fs::remove_dir_all(&path).expect("removed");
+    }
+
+    #[test]
+    fn a_folder_without_an_owner_is_found_and_a_planted_one_is_not() {
+        let make = |name: &str| {
+            let path = root().join(format!("{PREFIX}{name}-{}", std::process::id()));
+            fs::create_dir(&path).expect("made");
+            path
+        };
+        let (left, planted) = (make("left"), make("planted"));
+        fs::write(left.join(LOCK), "").expect("written");
+        let elsewhere = planted.join("elsewhere");
+        symlink(&elsewhere, planted.join(LOCK)).expect("linked");
+        // Another test process may be faster in clearing it away; then it was found as well.
+        assert!(is_abandoned(&left) || !left.exists());
+        assert!(!is_abandoned(&planted) && !elsewhere.exists());
+        let _ = fs::remove_dir_all(&left);
+        fs::remove_dir_all(&planted).expect("removed");
     }
 }
