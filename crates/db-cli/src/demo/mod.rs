@@ -11,6 +11,7 @@ pub mod report;
 mod store;
 pub mod tree;
 
+pub use report::peak_memory_mib;
 pub use store::StoreError;
 
 use crate::{Failed, database::Target};
@@ -114,7 +115,7 @@ pub async fn run(
         seconds,
         #[expect(clippy::cast_precision_loss, reason = "a rate for a reader")]
         tasks_per_second: if ended == 0 { 0.0 } else { ended as f64 / seconds.max(0.001) },
-        peak_memory_mib: report::peak_memory_mib(),
+        peak_memory_mib: peak_memory_mib(),
         pool: crate::output::pool_json(&db.pool().stats()),
         health: crate::output::health_json(&db.health().await),
         top,

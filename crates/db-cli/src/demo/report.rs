@@ -126,8 +126,9 @@ pub fn render(report: &Report) -> String {
     text
 }
 
-/// From the kernel's account of this process; it exists on Linux only.
-pub(super) fn peak_memory_mib() -> Option<u64> {
+/// The most memory that this process has held, in MiB, from the kernel's account of it; `None` where there is none.
+#[must_use]
+pub fn peak_memory_mib() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;

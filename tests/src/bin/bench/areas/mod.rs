@@ -1,0 +1,18 @@
+//! The areas, one a file.
+
+mod demo;
+mod startup;
+
+use crate::{Failure, row::Row};
+
+/// In the order in which they are run.
+pub(crate) const AREAS: &[&str] = &["startup", "demo"];
+
+/// Measures one of [`AREAS`].
+pub(crate) async fn run(area: &str) -> Result<Vec<Row>, Failure> {
+    match area {
+        "startup" => startup::run().await,
+        "demo" => demo::run().await,
+        other => Err(format!("there is no area {other}").into()),
+    }
+}
