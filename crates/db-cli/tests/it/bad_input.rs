@@ -95,8 +95,7 @@ fn a_password_that_is_wrong() {
     let wrong =
         Answer::from(db(folder.path(), ["health"]).env("DATABASE_URL", wrong).output().expect("runs"));
     check(&wrong, 1, &["password", "db config explain"]);
-    let stopped = std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
-    assert!(stopped.expect("kill runs").success());
+    crate::signal(&child, rustix::process::Signal::TERM);
     assert_eq!(child.wait().expect("it ends").code(), Some(0));
 }
 

@@ -1,6 +1,7 @@
 //! What is left when a run is stopped or killed: no server, and a state that the next run takes up.
 
 use crate::{Answer, db, folder, is_running, run, server_pid, write};
+use rustix::process::Signal;
 use serde_json::json;
 use std::{
     path::Path,
@@ -42,11 +43,6 @@ fn stored(state: &Path) -> Option<u64> {
     String::from_utf8_lossy(&output.stdout).trim().parse().ok()
 }
 
-fn signal(child: &Child, name: &str) {
-    let sent = Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status();
-    assert!(sent.expect("kill runs").success());
-}
-
 #[test]
 fn a_stopped_run_is_taken_up_where_it_ended() {
     let folder = folder();
@@ -55,7 +51,7 @@ fn a_stopped_run_is_taken_up_where_it_ended() {
     let child = start(folder.path());
     until("some files are stored", || stored(&state).is_some_and(|files| files > 0));
     let server = server_pid(&state).expect("a server");
-    signal(&child, "INT");
+    crate::signal(&child, Signal::INT);
     let answer = Answer::from(child.wait_with_output().expect("it ends"));
     assert_eq!(answer.code, Some(130), "{answer:?}");
     let report = answer.json();

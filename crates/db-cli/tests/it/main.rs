@@ -5,13 +5,14 @@ mod demo;
 mod interrupted;
 mod up;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::{
     ffi::OsStr,
     fs,
     os::unix::fs::PermissionsExt,
     path::Path,
-    process::{Command, Output, Stdio},
+    process::{Child, Command, Output, Stdio},
 };
 
 /// What a command answered.
@@ -64,12 +65,17 @@ fn write(root: &Path, path: &str, content: impl AsRef<[u8]>) {
 
 /// Whether a process of this id exists and is no zombie.
 fn is_running(pid: u32) -> bool {
-    let output = Command::new("ps").args(["-o", "stat=", "-p", &pid.to_string()]).output().expect("ps runs");
-    let state = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    !state.is_empty() && !state.starts_with('Z')
+    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
+    // The state follows the name, which stands in parentheses and may hold some itself.
+    !stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z'))
 }
 
 /// The server over a data folder, from the file that PostgreSQL keeps while it runs.
 fn server_pid(state: &Path) -> Option<u32> {
     fs::read_to_string(state.join("postgres/postmaster.pid")).ok()?.lines().next()?.trim().parse().ok()
+}
+
+fn signal(child: &Child, signal: Signal) {
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).expect("a process id");
+    kill_process(pid, signal).expect("sent");
 }

@@ -6,7 +6,7 @@ mod redis;
 
 use db_embedded::{Error, Options, Postgres};
 use db_pool::Pool;
-use std::{path::PathBuf, process::Command};
+use std::{fs, path::PathBuf};
 
 /// Starts a server, with what to install when there is none.
 async fn start(options: Options) -> Postgres {
@@ -25,15 +25,15 @@ async fn connect(postgres: &Postgres) -> Pool {
 fn open_folder() -> tempfile::TempDir {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().expect("a scratch folder");
-    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).expect("chmod");
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("chmod");
     folder
 }
 
 /// Whether a process of this id exists and is no zombie.
 fn is_running(pid: u32) -> bool {
-    let output = Command::new("ps").args(["-o", "stat=", "-p", &pid.to_string()]).output().expect("ps runs");
-    let state = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    !state.is_empty() && !state.starts_with('Z')
+    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
+    // The state follows the name, which stands in parentheses and may hold some itself.
+    !stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z'))
 }
 
 /// The folder that a URL's socket stands in.
