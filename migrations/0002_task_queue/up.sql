@@ -48,6 +48,8 @@ CREATE TABLE task_dependencies (
     depends_on uuid NOT NULL REFERENCES tasks ON DELETE CASCADE,
     -- block: the dependent is not run when its dependency fails; continue: it is run all the same.
     on_failure text NOT NULL DEFAULT 'block' CHECK (on_failure IN ('block', 'continue')),
+    -- Whether task_id was told that depends_on is settled: a task that is queued again tells nobody twice.
+    told       boolean NOT NULL DEFAULT false,
     PRIMARY KEY (task_id, depends_on),
     CONSTRAINT task_dependencies_self_check CHECK (task_id <> depends_on)
 );

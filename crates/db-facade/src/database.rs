@@ -37,7 +37,8 @@ impl Database {
     /// [`Error::Migrate`](crate::Error::Migrate) when one fails or may not be applied, [`Error::Pool`](crate::Error::Pool).
     ///
     /// # Cancel safety
-    /// A migration runs in a transaction; a dropped future rolls the one under way back.
+    /// A dropped future closes its connection: the migration under way is rolled back by the server, and the deploy lock
+    /// goes with the session.
     #[cfg(feature = "migrate")]
     pub async fn migrate(&self) -> Result<db_migrate::Report, crate::Error> {
         self.migrate_with(&db_migrate::Options::default(), &mut |_| {}).await
@@ -54,6 +55,8 @@ impl Database {
         tell: &mut (dyn FnMut(&db_migrate::Event<'_>) + Send),
     ) -> Result<db_migrate::Report, crate::Error> {
         let mut lease = self.pool.acquire().await?;
+        // The deploy lock and what migrations set belong to the session: it must not outlive this call.
+        lease.discard_on_return();
         Ok(db_migrate::apply(&mut lease, &self.migrations, options, tell).await?)
     }
 

@@ -48,8 +48,12 @@ impl Probe for MigrationsProbe {
     }
 
     async fn probe(&self) -> Finding {
-        self.look()
-            .await
-            .unwrap_or_else(|error| Finding::new(self.name(), Status::Unhealthy, error.to_string()))
+        self.look().await.unwrap_or_else(|error| Finding::new(self.name(), Status::Unhealthy, chain(&error)))
     }
+}
+
+/// An error with its causes, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -22,11 +22,18 @@ use tokio::time::timeout;
 pub struct Lease {
     held: Option<Held>,
     permit: Option<Permit>,
+    spent: bool,
 }
 
 impl Lease {
     pub(crate) fn new(held: Held, permit: Permit) -> Self {
-        Self { held: Some(held), permit: Some(permit) }
+        Self { held: Some(held), permit: Some(permit), spent: false }
+    }
+
+    /// Closes the connection when the lease ends, however it ends, instead of lending it on. For work that leaves its
+    /// mark on the session: advisory locks, settings, temporary tables.
+    pub fn discard_on_return(&mut self) {
+        self.spent = true;
     }
 
     fn connection(&self) -> &Held {
@@ -56,6 +63,9 @@ impl fmt::Debug for Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         let (Some(mut held), Some(permit)) = (self.held.take(), self.permit.take()) else { return };
+        if self.spent {
+            return discard(held, permit);
+        }
         // sqlx answers a flush at once when nothing is queued and nothing is owed by the server; anything else is what
         // a dropped transaction or a dropped query left behind.
         match poll_now(held.live.flush()) {

@@ -2,11 +2,10 @@
 
 use crate::{
     Error, Lease, MobcStore, PoolConfig, Stats, Store,
-    stash::{Ages, Fitness, Held, Stash},
+    stash::{Ages, Fitness, Held, Stash, expiry},
     stats::{Counters, Raised},
 };
 use db_core::Recorder;
-use rand::Rng;
 use sqlx::Connection;
 use std::{
     fmt,
@@ -253,9 +252,7 @@ impl Shared {
         self.counters.opens.fetch_add(1, Relaxed);
         self.recorder.timing("db.client.connection.create_time", &[], started.elapsed());
         let now = Instant::now();
-        // Connections opened together must not all expire together.
-        let early = self.max_lifetime.mul_f64(rand::rng().random_range(0.0..0.1));
-        Ok(Held { live, expires: now + (self.max_lifetime - early), idle_since: now })
+        Ok(Held { live, expires: expiry(now, self.max_lifetime, rand::random()), idle_since: now })
     }
 
     /// Closes a connection politely, in the background.

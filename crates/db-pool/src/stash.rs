@@ -47,6 +47,12 @@ impl Ages {
     }
 }
 
+/// When a connection that is opened now must not be lent any more: connections opened together must not all expire
+/// together, so up to a tenth of their life is taken off by `chance`, which is in [0, 1).
+pub(crate) fn expiry(opened: Instant, max_lifetime: Duration, chance: f64) -> Instant {
+    opened + (max_lifetime - max_lifetime.mul_f64(chance.clamp(0.0, 1.0) / 10.0))
+}
+
 /// Idle connections; the one that came back last leaves first, so that the others can age and go.
 #[derive(Default)]
 pub(crate) struct Stash {
@@ -72,7 +78,7 @@ impl Stash {
 
 #[cfg(test)]
 mod tests {
-    use super::{Ages, Fitness};
+    use super::{Ages, Fitness, expiry};
     use std::time::{Duration, Instant};
 
     const AGES: Ages = Ages { check_after: Duration::from_secs(30), idle_timeout: Duration::from_secs(600) };
@@ -91,6 +97,14 @@ mod tests {
         check(30, 100, Fitness::Check);
         check(0, 0, Fitness::Expired);
         check(30, 0, Fitness::Expired);
+    }
+
+    #[test]
+    fn a_life_is_shorter_by_up_to_a_tenth() {
+        let (now, life) = (Instant::now(), Duration::from_secs(100));
+        for (chance, left) in [(0.0, 100), (0.5, 95), (1.0, 90), (7.0, 90)] {
+            assert_eq!(expiry(now, life, chance), now + Duration::from_secs(left), "{chance}");
+        }
     }
 
     #[test]

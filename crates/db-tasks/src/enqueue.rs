@@ -1,8 +1,8 @@
 //! Writing a plan into the queue.
 
-use crate::{Edge, Error, Plan};
-use db_model::{TaskId, task::NewTask};
-use sqlx::{PgConnection, Row};
+use crate::{Edge, Error, Plan, settle::tell_dependants};
+use db_model::{TaskId, TaskStatus, task::NewTask};
+use sqlx::PgConnection;
 use std::collections::{HashMap, HashSet};
 
 /// Rows of one INSERT; arrays of this length stay well below a megabyte.
@@ -21,17 +21,18 @@ pub struct Enqueued {
 
 /// Inserts the plan's tasks and edges. Call it in a transaction: before the commit no worker sees any of it.
 ///
-/// A task that is left out as a duplicate takes its edges with it: who depends on it does not wait for it.
+/// A task that is left out as a duplicate takes its edges with it: who depends on it does not wait for it. A task whose
+/// dependency has failed or was cancelled already is treated as if that happened just now: cancelled, or ready.
 ///
 /// # Errors
 /// [`Error::UnknownDependency`] when an edge ends at a task that does not exist; [`Error::Database`]. The caller's
 /// transaction must then be rolled back.
 pub async fn enqueue(conn: &mut PgConnection, plan: &Plan) -> Result<Enqueued, Error> {
-    let unsettled = unsettled_outside(conn, plan).await?;
+    let outside = lock_outside(conn, plan).await?;
     let planned: HashSet<TaskId> = plan.tasks().iter().map(|task| task.id).collect();
-    let waits = |edge: &Edge| planned.contains(&edge.depends_on) || unsettled.contains(&edge.depends_on);
+    // Every edge counts at first; what is settled already is told at the end, in the one way in which tasks are told.
     let mut waiting: HashMap<TaskId, i32> = HashMap::new();
-    for edge in plan.edges().iter().filter(|edge| waits(edge)) {
+    for edge in plan.edges() {
         *waiting.entry(edge.task).or_default() += 1;
     }
     let mut inserted = HashSet::with_capacity(plan.tasks().len());
@@ -52,12 +53,18 @@ pub async fn enqueue(conn: &mut PgConnection, plan: &Plan) -> Result<Enqueued, E
     for chunk in edges.chunks(CHUNK) {
         insert_edges(conn, chunk).await?;
     }
+    let with = |wanted: fn(TaskStatus) -> bool| -> Vec<TaskId> {
+        outside.iter().filter(|&&(_, status)| wanted(status)).map(|&(id, _)| id).collect()
+    };
+    let completed = with(|status| status == TaskStatus::Completed);
+    let failed = with(|status| matches!(status, TaskStatus::Failed | TaskStatus::Cancelled));
+    tell_dependants(conn, &completed, &failed).await?;
     Ok(Enqueued { tasks: inserted.len() as u64, duplicates: duplicates as u64, edges: edges.len() as u64 })
 }
 
-/// Of the tasks that the plan waits for and that exist already, those that are not settled. They are locked, so that
-/// none settles before the caller commits: whoever settles one later sees our edges.
-async fn unsettled_outside(conn: &mut PgConnection, plan: &Plan) -> Result<HashSet<TaskId>, Error> {
+/// The tasks that the plan waits for and that exist already, with where they stand. They are locked, so that none
+/// settles before the caller commits: whoever settles one later sees our edges.
+async fn lock_outside(conn: &mut PgConnection, plan: &Plan) -> Result<Vec<(TaskId, TaskStatus)>, Error> {
     let planned: HashSet<TaskId> = plan.tasks().iter().map(|task| task.id).collect();
     let outside: HashMap<TaskId, TaskId> = plan
         .edges()
@@ -66,21 +73,18 @@ async fn unsettled_outside(conn: &mut PgConnection, plan: &Plan) -> Result<HashS
         .map(|edge| (edge.depends_on, edge.task))
         .collect();
     if outside.is_empty() {
-        return Ok(HashSet::new());
+        return Ok(Vec::new());
     }
     let ids: Vec<TaskId> = outside.keys().copied().collect();
-    let rows = sqlx::query(
-        "SELECT id, status IN ('pending', 'in_progress') AS open FROM tasks WHERE id = ANY($1) \
-         ORDER BY id FOR SHARE",
-    )
-    .bind(ids)
-    .fetch_all(conn)
-    .await
-    .map_err(Error::during("lock the tasks that others wait for"))?;
-    let found: HashMap<TaskId, bool> = rows.iter().map(|row| (row.get("id"), row.get("open"))).collect();
-    match outside.iter().find(|(id, _)| !found.contains_key(id)) {
+    let found: Vec<(TaskId, TaskStatus)> =
+        sqlx::query_as("SELECT id, status FROM tasks WHERE id = ANY($1) ORDER BY id FOR SHARE")
+            .bind(ids)
+            .fetch_all(conn)
+            .await
+            .map_err(Error::during("lock the tasks that others wait for"))?;
+    match outside.iter().find(|&(id, _)| !found.iter().any(|(there, _)| there == id)) {
         Some((&missing, &task)) => Err(Error::UnknownDependency { task, missing }),
-        None => Ok(found.into_iter().filter(|&(_, open)| open).map(|(id, _)| id).collect()),
+        None => Ok(found),
     }
 }
 

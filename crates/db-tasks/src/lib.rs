@@ -25,9 +25,11 @@
 //! let (first, second) = (NewTask::new("compile"), NewTask::new("test"));
 //! let edge = Edge::block(second.id, first.id);
 //! let plan = Plan::new(vec![first, second], vec![edge])?;
-//! let mut tx = sqlx::Connection::begin(&mut *pool.acquire().await?).await?;
+//! let mut lease = pool.acquire().await?;
+//! let mut tx = sqlx::Connection::begin(&mut *lease).await?;
 //! enqueue(&mut tx, &plan).await?;
 //! tx.commit().await?;
+//! drop(lease);
 //! let report = Worker::new(pool, Greet).until_drained().run(std::future::pending()).await?;
 //! println!("{} done in {:?}", report.completed, report.elapsed);
 //! # Ok(())

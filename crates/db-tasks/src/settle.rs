@@ -193,15 +193,17 @@ pub(crate) async fn tell_dependants(
     if completed.is_empty() && failed.is_empty() {
         return Ok(0);
     }
-    let cancelled = if failed.is_empty() { Vec::new() } else { cancel_blocked(conn, failed).await? };
+    let cancelled = cancel_blocked(conn, failed).await?;
     let unsuccessful: Vec<TaskId> = failed.iter().chain(&cancelled).copied().collect();
     sqlx::query(
-        "WITH told AS MATERIALIZED ( \
-             SELECT task_id, count(*)::int AS n FROM task_dependencies \
-             WHERE depends_on = ANY($1) OR (depends_on = ANY($2) AND on_failure = 'continue') GROUP BY task_id), \
+        "WITH told AS ( \
+             UPDATE task_dependencies SET told = true \
+             WHERE NOT told AND (depends_on = ANY($1) OR (depends_on = ANY($2) AND on_failure = 'continue')) \
+             RETURNING task_id), \
+         counted AS (SELECT task_id, count(*)::int AS n FROM told GROUP BY task_id), \
          waiting AS MATERIALIZED ( \
-             SELECT tasks.id, told.n FROM told JOIN tasks ON tasks.id = told.task_id \
-             WHERE tasks.status = 'pending' ORDER BY tasks.id FOR UPDATE OF tasks) \
+             SELECT tasks.id, counted.n FROM counted JOIN tasks ON tasks.id = counted.task_id \
+             ORDER BY tasks.id FOR UPDATE OF tasks) \
          UPDATE tasks SET waiting_on = waiting_on - waiting.n, updated_at = clock_timestamp() \
          FROM waiting WHERE tasks.id = waiting.id",
     )
@@ -213,8 +215,19 @@ pub(crate) async fn tell_dependants(
     Ok(cancelled.len() as u64)
 }
 
-/// Cancels all that waits, directly or not, for a success that will not come.
+/// Cancels all that waits, directly or not, for a success that will not come. It looks again until nothing is left: while
+/// it waited for a row, somebody may have committed another task that waits for that one.
 async fn cancel_blocked(conn: &mut PgConnection, failed: &[TaskId]) -> Result<Vec<TaskId>, Error> {
+    let mut cancelled = Vec::new();
+    let mut latest = failed.to_vec();
+    while !latest.is_empty() {
+        latest = cancel_pass(conn, &latest).await?;
+        cancelled.extend_from_slice(&latest);
+    }
+    Ok(cancelled)
+}
+
+async fn cancel_pass(conn: &mut PgConnection, failed: &[TaskId]) -> Result<Vec<TaskId>, Error> {
     sqlx::query_scalar(
         "WITH RECURSIVE blocked (id) AS ( \
              SELECT task_id FROM task_dependencies WHERE depends_on = ANY($1) AND on_failure = 'block' \

@@ -1,6 +1,6 @@
 //! A database for one test, cloned from a template.
 
-use crate::server_url;
+use crate::{server::server_is_named, server_url};
 use db_core::Secret;
 use db_migrate::{Migrations, Options};
 use futures_util::FutureExt;
@@ -69,7 +69,7 @@ impl<T, E: Debug> Verdict for Result<T, E> {
 /// When the test does, and when there is no server, with what to install.
 pub async fn fresh_db<F: Future<Output: Verdict>>(test: impl FnOnce(FreshDb) -> F) {
     static TEMPLATE: OnceCell<String> = OnceCell::const_new();
-    let template = TEMPLATE.get_or_init(migrated_template).await;
+    let template = TEMPLATE.get_or_init(|| migrated_template(template_name())).await;
     with_database(template, test).await;
 }
 
@@ -94,7 +94,11 @@ async fn with_database<F: Future<Output: Verdict>>(template: &str, test: impl Fn
     match failure {
         None => run(&mut admin, format!("DROP DATABASE IF EXISTS \"{name}\" WITH (FORCE)")).await,
         Some(why) => {
-            eprintln!("the test's database {name} is kept: {why}");
+            if server_is_named() {
+                eprintln!("the test's database {name} is kept: {why}");
+            } else {
+                eprintln!("the test's database goes with its server; `cargo xtask test` keeps both: {why}");
+            }
             match result {
                 Ok(_) => panic!("the test failed: {why}"),
                 Err(panic) => std::panic::resume_unwind(panic),
@@ -104,8 +108,7 @@ async fn with_database<F: Future<Output: Verdict>>(template: &str, test: impl Fn
 }
 
 /// Makes the template unless some process has made it, and answers with its name.
-async fn migrated_template() -> String {
-    let name = template_name();
+async fn migrated_template(name: String) -> String {
     let mut admin = connect_admin().await;
     // Whoever holds it is done in less than a second; it ends with the connection.
     run(&mut admin, format!("SELECT pg_advisory_lock({TEMPLATE_LOCK})")).await;
@@ -177,7 +180,16 @@ fn at_database(url: &str, name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{at_database, database_name};
+    use super::{at_database, connect_admin, database_name, migrated_template, run};
+    use futures_util::future::join_all;
+
+    #[tokio::test]
+    async fn a_template_is_made_once_however_many_want_it() {
+        let name = database_name("template", rand::random());
+        let made = join_all((0..4).map(|_| migrated_template(name.clone()))).await;
+        assert!(made.iter().all(|made| *made == name));
+        run(&mut connect_admin().await, format!("DROP DATABASE \"{name}\"")).await;
+    }
 
     #[test]
     fn names_fit_and_tell_the_test() {

@@ -28,3 +28,8 @@ pub fn server_url() -> Secret {
     let postgres = STARTED.get_or_init(|| start().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
     postgres.url().clone()
 }
+
+/// Whether the server outlives this process.
+pub(crate) fn server_is_named() -> bool {
+    env::var_os(VARIABLE).is_some()
+}

@@ -6,8 +6,9 @@ use db_facade::{
     Database, Error,
     db_config::{Config, Loader},
 };
-use db_testkit::{Recorded, empty_db, fresh_db};
-use std::sync::Arc;
+use db_migrate::{Embedded, Migrations};
+use db_testkit::{Recorded, empty_db, eventually, fresh_db};
+use std::{sync::Arc, time::Duration};
 
 fn config(url: &str) -> Config {
     Loader::new().env([("DATABASE_URL", url), ("DB_QUERY_TIMEOUT", "200ms")]).load().expect("valid")
@@ -86,4 +87,23 @@ async fn a_probe_of_the_services_own_counts() {
 #[tokio::test]
 async fn without_a_configuration_there_is_no_database() {
     assert!(matches!(Database::builder().build().await, Err(Error::NoConfig)));
+}
+
+#[tokio::test]
+async fn a_dropped_migration_leaves_no_lock_behind() {
+    const SLOW: &[Embedded] =
+        &[Embedded { folder: "0001_slow", up: "SELECT pg_sleep(0.5)", down: None, meta: None }];
+    empty_db(|fresh| async move {
+        let migrations = Migrations::embedded(SLOW).expect("sound");
+        let config = Loader::new().env([("DATABASE_URL", fresh.url())]).load().expect("valid");
+        let db = Database::builder().config(config).migrations(migrations).build().await.expect("connected");
+        let cut = tokio::time::timeout(Duration::from_millis(250), db.migrate()).await;
+        assert!(cut.is_err(), "it must still run");
+        eventually("nobody deploys", || async {
+            db.migration_status().await.expect("asked").deploying.is_none()
+        })
+        .await;
+        assert_eq!(db.migrate().await.expect("migrated").done.len(), 1);
+    })
+    .await;
 }

@@ -58,8 +58,11 @@ async fn apply_pending(
     let applied = history.read(conn).await?;
     let steps = plan(migrations.as_slice(), &applied)?;
 
+    let path = search_path(conn).await?;
     let mut done = Vec::with_capacity(steps.len());
     for (index, migration) in steps.iter().enumerate() {
+        // What pg_dump writes begins by emptying the path, for the whole session.
+        set_search_path(conn, &path).await?;
         let folder = migration.folder();
         progress(&Event::Started { folder: &folder, position: index + 1, total: steps.len() });
         let execution = match migration.mode {
@@ -69,7 +72,24 @@ async fn apply_pending(
         progress(&Event::Finished { folder: &folder, execution });
         done.push(Done { id: migration.id, folder, execution });
     }
+    set_search_path(conn, &path).await?;
     Ok(done)
+}
+
+async fn search_path(conn: &mut PgConnection) -> Result<String, Error> {
+    sqlx::query_scalar("SELECT current_setting('search_path')")
+        .fetch_one(conn)
+        .await
+        .map_err(Error::during("read the search path"))
+}
+
+async fn set_search_path(conn: &mut PgConnection, path: &str) -> Result<(), Error> {
+    sqlx::query("SELECT set_config('search_path', $1, false)")
+        .bind(path)
+        .execute(conn)
+        .await
+        .map(drop)
+        .map_err(Error::during("restore the search path"))
 }
 
 /// In one transaction with the row of history.

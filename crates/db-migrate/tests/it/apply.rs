@@ -55,3 +55,20 @@ async fn keeps_its_history_where_it_is_told() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_migration_that_empties_the_search_path_empties_it_for_itself() {
+    empty_db(|db| async move {
+        let mut conn = db.connect().await;
+        let dumped = item(
+            "0001_dumped",
+            "SELECT pg_catalog.set_config('search_path', '', false); CREATE TABLE public.dumped (id int);",
+            "DROP TABLE dumped;",
+        );
+        let next = item("0002_next", "CREATE TABLE next (id int);", "DROP TABLE next;");
+        let report = crate::apply(&mut conn, &[dumped, next]).await.expect("applied");
+        assert_eq!(done(&report), [1, 2]);
+        assert_eq!(tables(&mut conn).await, ["dumped", "next"]);
+    })
+    .await;
+}

@@ -39,7 +39,7 @@ async fn a_leaked_transaction_is_never_lent() {
         let mut lease = pool.acquire().await.expect("a lease");
         let first = backend(&mut lease).await;
         // Its guard is leaked, so nothing rolls it back.
-        std::mem::forget(lease.begin().await.expect("begun"));
+        leak(lease.begin().await.expect("begun"));
         drop(lease);
         let mut lease = pool.acquire().await.expect("another");
         assert_ne!(backend(&mut lease).await, first);
@@ -91,4 +91,42 @@ async fn an_abandoned_quick_query_costs_no_connection() {
         assert_eq!(pool.stats().discards, 0);
     })
     .await;
+}
+
+#[tokio::test]
+async fn an_abandoned_query_in_a_leaked_transaction_is_never_lent() {
+    fresh_db(|db| async move {
+        let pool = pool(&db, 1).await;
+        let mut lease = pool.acquire().await.expect("a lease");
+        let first = backend(&mut lease).await;
+        leak(lease.begin().await.expect("begun"));
+        {
+            let slow = sqlx::query("SELECT pg_sleep(0.1)").execute(&mut *lease);
+            let cut = tokio::time::timeout(Duration::from_millis(5), slow).await;
+            assert!(cut.is_err(), "the query must still run");
+        }
+        drop(lease);
+        let mut lease = pool.acquire().await.expect("another");
+        assert_ne!(backend(&mut lease).await, first);
+        assert_eq!(pool.stats().discards, 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_leaves_its_mark_on_the_session_can_be_kept_from_the_next() {
+    fresh_db(|db| async move {
+        let pool = pool(&db, 1).await;
+        let mut lease = pool.acquire().await.expect("a lease");
+        let first = backend(&mut lease).await;
+        lease.discard_on_return();
+        drop(lease);
+        assert_ne!(backend(&mut pool.acquire().await.expect("another")).await, first);
+    })
+    .await;
+}
+
+/// Keeps a transaction's guard from rolling it back.
+fn leak<T>(guard: T) {
+    let _ = std::mem::ManuallyDrop::new(guard);
 }

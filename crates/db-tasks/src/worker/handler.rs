@@ -84,12 +84,12 @@ pub struct Failure {
 impl Failure {
     /// Another attempt would fail as well.
     pub fn permanent(error_type: ErrorType, message: impl Into<String>) -> Self {
-        Self { error_type, message: message.into(), again: false }
+        Self { error_type, message: storable(message.into()), again: false }
     }
 
     /// Another attempt may succeed; it is made while the task has attempts left.
     pub fn transient(error_type: ErrorType, message: impl Into<String>) -> Self {
-        Self { error_type, message: message.into(), again: true }
+        Self { error_type, message: storable(message.into()), again: true }
     }
 
     /// What the failure means for the task. `chance` is in [0, 1).
@@ -101,4 +101,9 @@ impl Failure {
             Ending::Failed { error_type, message }
         }
     }
+}
+
+/// PostgreSQL's texts hold no NUL.
+fn storable(text: String) -> String {
+    if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text }
 }

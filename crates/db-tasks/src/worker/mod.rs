@@ -52,6 +52,7 @@ pub struct Progress {
     pub(crate) retried: AtomicU64,
     pub(crate) released: AtomicU64,
     pub(crate) lost: AtomicU64,
+    pub(crate) reclaimed: AtomicU64,
     pub(crate) cancelled: AtomicU64,
 }
 
@@ -85,6 +86,8 @@ pub struct Report {
     pub released: u64,
     /// Claims that another worker had taken over before they were settled.
     pub lost: u64,
+    /// Tasks taken back from workers that were gone.
+    pub reclaimed: u64,
     /// Tasks cancelled since one that they depend on failed.
     pub cancelled: u64,
     /// From start to end.
@@ -163,7 +166,7 @@ impl<H: Handler> Worker<H> {
         Arc::clone(&self.progress)
     }
 
-    /// Works until `shutdown` is ready, then claims no more, lets what runs finish, and gives back what has not begun.
+    /// Takes back what dead workers hold, then works until `shutdown` is ready, then claims no more, lets what runs finish, and gives back what has not begun.
     ///
     /// # Errors
     /// [`Error::Pool`] or [`Error::Database`] when the database stays away, [`Error::Store`] when the handler cannot

@@ -4,7 +4,10 @@
 //! same way: the claimer stops, the runners find the first channel closed, the settler the second.
 
 use super::{Done, Failure, Handler, Progress, Report, Settings};
-use crate::{Claim, Claimed, Ending, Error, Outcome, Settled, claim, extend, settle, worker::held::Held};
+use crate::{
+    Claim, Claimed, Ending, Error, Outcome, Reclaim, Settled, claim, extend, reclaim, settle,
+    worker::held::Held,
+};
 use chrono::Utc;
 use db_core::{Classify, Retry};
 use db_model::ErrorType;
@@ -15,6 +18,7 @@ use std::{
     future::Future,
     panic::AssertUnwindSafe,
     pin::pin,
+    slice,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
 };
@@ -33,6 +37,8 @@ pub(crate) enum Mode {
 
 /// Attempts at a statement that the server may let through next time.
 const TRIES: u32 = 8;
+/// How long a ready task that somebody else has locked is left alone.
+const LOCKED: Duration = Duration::from_millis(20);
 /// An outcome that a runner hands to the settler, with the output if there is one.
 type Finished<T> = (Outcome, Option<T>);
 
@@ -57,6 +63,7 @@ impl<H: Handler> Run<H> {
         let started = Instant::now();
         let shared = &self.shared;
         let settings = &shared.settings;
+        shared.take_back().await?;
         let (stop, stopped) = watch::channel(false);
         let (claims, claimed) = mpsc::channel(settings.batch.get() as usize);
         let (outcomes, finished) = mpsc::channel(settings.batch.get() as usize);
@@ -80,6 +87,7 @@ impl<H: Handler> Run<H> {
 
         let mut shutdown = pin!(shutdown.fuse());
         let mut stopping = false;
+        let mut aborted = false;
         let mut deadline = pin!(sleep(Duration::MAX));
         loop {
             tokio::select! {
@@ -89,7 +97,10 @@ impl<H: Handler> Run<H> {
                     deadline.set(sleep(settings.grace));
                 }
                 // Handlers that do not end are dropped; what they held is given back below.
-                () = &mut deadline, if stopping && !runners.is_empty() => runners.abort_all(),
+                () = &mut deadline, if stopping && !aborted => {
+                    aborted = true;
+                    runners.abort_all();
+                }
                 part = parts.join_next() => match part {
                     Some(result) => flatten(result)?,
                     None => break,
@@ -119,7 +130,6 @@ impl<H: Handler> Shared<H> {
             };
             // Every runner is gone: nobody is left to work.
             let Ok(permits) = permits else { return Ok(()) };
-            let idle_before = self.held.is_empty();
             let new = self.claim_some(step).await?;
             let nothing = new.is_empty();
             for (permit, task) in permits.zip(new) {
@@ -128,10 +138,13 @@ impl<H: Handler> Shared<H> {
             if !nothing {
                 continue;
             }
-            if self.settings.mode == Mode::UntilDrained && idle_before && self.held.is_empty() {
+            // In this order: what was settled before the look is seen by it, and while nothing is held nothing settles.
+            if self.settings.mode == Mode::UntilDrained && self.held.is_empty() {
                 match self.next_ready().await? {
                     None => return Ok(()),
-                    Some(after) => self.pause(after.min(self.settings.poll), &mut stopped).await,
+                    Some(after) => {
+                        self.pause(after.clamp(LOCKED, self.settings.poll.max(LOCKED)), &mut stopped).await;
+                    }
                 }
             } else {
                 self.pause(self.settings.poll, &mut stopped).await;
@@ -204,13 +217,18 @@ impl<H: Handler> Shared<H> {
     }
 
     async fn run_one(&self, task: &Claimed) -> (Ending, Option<H::Output>) {
-        let result = AssertUnwindSafe(self.handler.run(task)).catch_unwind().await.unwrap_or_else(|panic| {
+        let run = AssertUnwindSafe(async {
+            let output = self.handler.run(task).await?;
+            let result = self.handler.result(&output);
+            Ok((output, result))
+        });
+        let result = run.catch_unwind().await.unwrap_or_else(|panic| {
             let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
             let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
             Err(Failure::permanent(ErrorType::System, format!("the handler panicked: {text}")))
         });
         match result {
-            Ok(output) => (Ending::Completed { result: self.handler.result(&output) }, Some(output)),
+            Ok((output, result)) => (Ending::Completed { result }, Some(output)),
             Err(failure) => (failure.ending(task, chance(task)), None),
         }
     }
@@ -223,13 +241,16 @@ impl<H: Handler> Shared<H> {
         let limit = self.settings.batch.get() as usize;
         let mut batch = Vec::with_capacity(limit);
         while finished.recv_many(&mut batch, limit).await > 0 {
-            let (outcomes, outputs): (Vec<Outcome>, Vec<Option<H::Output>>) = batch.drain(..).unzip();
+            let (mut outcomes, outputs): (Vec<Outcome>, Vec<Option<H::Output>>) = batch.drain(..).unzip();
             let mut done: Vec<Done<H::Output>> = outcomes
                 .iter()
                 .zip(outputs)
                 .filter_map(|(outcome, output)| Some(Done { task: outcome.task.id, output: output? }))
                 .collect();
-            let settled = self.settle_batch(&outcomes, &mut done).await?;
+            let settled = match self.settle_batch(&outcomes, &mut done).await {
+                Err(error) if is_of_a_row(&error) => self.settle_each(&mut outcomes, done).await?,
+                result => result?,
+            };
             self.count(&outcomes, &settled);
             self.held.remove(outcomes.iter().map(|outcome| &outcome.task.id));
         }
@@ -251,6 +272,32 @@ impl<H: Handler> Shared<H> {
         }
     }
 
+    /// One outcome that cannot be written must not hold up the others, nor end the worker: its task fails with the reason.
+    async fn settle_each(
+        &self,
+        outcomes: &mut [Outcome],
+        mut done: Vec<Done<H::Output>>,
+    ) -> Result<Settled, Error> {
+        let mut all = Settled::default();
+        for outcome in outcomes {
+            let (mut own, others): (Vec<_>, Vec<_>) =
+                done.into_iter().partition(|done| done.task == outcome.task.id);
+            done = others;
+            let settled = match self.settle_batch(slice::from_ref(outcome), &mut own).await {
+                Err(error) if is_of_a_row(&error) => {
+                    let message = format!("what it produced cannot be stored: {}", reason(&error));
+                    outcome.ending = Ending::Failed { error_type: ErrorType::Database, message };
+                    self.settle_batch(slice::from_ref(outcome), &mut Vec::new()).await?
+                }
+                result => result?,
+            };
+            all.written.extend(settled.written);
+            all.lost.extend(settled.lost);
+            all.cancelled += settled.cancelled;
+        }
+        Ok(all)
+    }
+
     async fn settle_once(
         &self,
         outcomes: &[Outcome],
@@ -268,10 +315,34 @@ impl<H: Handler> Shared<H> {
         Ok(settled)
     }
 
-    /// Extends leases until it is aborted. A lease that could not be extended is found lost when it is settled.
+    /// Takes back tasks of this queue whose workers are gone.
+    async fn take_back(&self) -> Result<(), Error> {
+        let back = persist(|| async {
+            let mut lease = self.pool.acquire().await?;
+            let mut tx = lease.begin().await.map_err(Error::during("begin to take back tasks"))?;
+            let back = reclaim(&mut tx, &self.settings.queue, Reclaim::Expired).await?;
+            tx.commit().await.map_err(Error::during("commit what was taken back"))?;
+            Ok(back)
+        })
+        .await?;
+        self.progress.reclaimed.fetch_add(back.requeued + back.failed, Relaxed);
+        if back.requeued > 0 {
+            self.held.settled.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Extends our leases, and takes back those of others that have ended, until it is aborted. A lease that could not be
+    /// extended is found lost when it is settled.
     async fn keep_leases(self: Arc<Self>) {
         loop {
             sleep(self.settings.lease / 3).await;
+            if let Err(error) = self.take_back().await {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "ended leases could not be taken back"
+                );
+            }
             let held = self.held.list();
             if held.is_empty() {
                 continue;
@@ -337,10 +408,25 @@ impl<H: Handler> Shared<H> {
             retried: progress.retried.load(Relaxed),
             released: progress.released.load(Relaxed),
             lost: progress.lost.load(Relaxed),
+            reclaimed: progress.reclaimed.load(Relaxed),
             cancelled: progress.cancelled.load(Relaxed),
             elapsed,
         }
     }
+}
+
+/// Whether the database refused what was to be written, for good: then it may be one outcome's fault.
+fn is_of_a_row(error: &Error) -> bool {
+    matches!(error, Error::Database { .. } | Error::Model(_)) && error.retry() == Retry::Never
+}
+
+/// The database's own words, without what surrounds them.
+fn reason(error: &Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    cause.to_string().replace('\0', "\u{fffd}")
 }
 
 /// Tries a statement again that runs by itself and may be repeated: claiming, looking, giving back.

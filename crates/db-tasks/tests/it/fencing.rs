@@ -1,8 +1,8 @@
 //! A worker that lost its lease cannot write any more.
 
 use crate::{completed, end, named, put, status, take};
-use db_model::{ExecutionStatus, TaskStatus, execution};
-use db_tasks::{Reclaim, Reclaimed, extend, reclaim};
+use db_model::{ExecutionStatus, TaskStatus, execution, task::NewTask};
+use db_tasks::{Edge, Reclaim, Reclaimed, extend, reclaim};
 use db_testkit::fresh_db;
 use std::time::Duration;
 
@@ -53,6 +53,20 @@ async fn an_expired_lease_is_taken_back_until_no_attempt_is_left() {
             assert_eq!(reclaim(&mut conn, "default", Reclaim::Expired).await.expect("taken back"), expected);
         }
         assert_eq!(status(&mut conn, new.id).await, TaskStatus::Failed);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_depends_on_a_lost_task_is_told() {
+    fresh_db(|db| async move {
+        let mut conn = db.connect().await;
+        let (lost, after) = (NewTask::new("lost"), NewTask::new("after"));
+        put(&mut conn, &[lost.clone(), after.clone()], vec![Edge::block(after.id, lost.id)]).await;
+        assert_eq!(take(&mut conn, 10).await.len(), 1);
+        let back = reclaim(&mut conn, "default", Reclaim::All).await.expect("taken back");
+        assert_eq!(back, Reclaimed { requeued: 0, failed: 1 }, "its one attempt is used up");
+        assert_eq!(status(&mut conn, after.id).await, TaskStatus::Cancelled);
     })
     .await;
 }

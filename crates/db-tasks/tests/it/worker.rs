@@ -7,11 +7,11 @@ use db_model::{
     task::{self, NewTask},
 };
 use db_pool::Pool;
-use db_tasks::{Claimed, Done, Edge, Error, Failure, Handler, Worker};
+use db_tasks::{Claimed, Done, Edge, Error, Failure, Handler, Reclaim, Worker, reclaim};
 use db_testkit::{FreshDb, eventually, fresh_db};
 use sqlx::PgConnection;
 use std::{
-    future::pending,
+    future::{Future, pending},
     num::NonZeroU32,
     sync::{
         Arc, Mutex,
@@ -19,7 +19,7 @@ use std::{
     },
     time::Duration,
 };
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::timeout};
 
 async fn pool(db: &FreshDb) -> Pool {
     Pool::connect_url(db.url()).await.expect("connected")
@@ -36,19 +36,15 @@ struct Scripted {
 impl Handler for Scripted {
     type Output = String;
 
-    async fn run(&self, task: &Claimed) -> Result<String, Failure> {
-        self.order.lock().expect("unpoisoned").push(task.title.clone());
-        match task.title.split_whitespace().next().unwrap_or_default() {
-            "panics" => panic!("on purpose"),
-            "fails" => Err(Failure::permanent(ErrorType::Validation, "on purpose")),
-            "flaky" if task.attempts == 1 => Err(Failure::transient(ErrorType::Network, "once")),
-            _ => Ok(task.title.clone()),
-        }
+    /// Panics before there is a future, where a title says so.
+    fn run(&self, task: &Claimed) -> impl Future<Output = Result<String, Failure>> + Send {
+        assert!(task.title != "panics at once", "at once");
+        async move { self.work(task) }
     }
 
     async fn store(&self, conn: &mut PgConnection, done: &[Done<String>]) -> Result<(), BoxError> {
         for done in done {
-            sqlx::query("INSERT INTO system_config (key, value) VALUES ($1, to_jsonb($2))")
+            sqlx::query("INSERT INTO system_config (key, value) VALUES ($1, to_jsonb($2::text))")
                 .bind(done.task.to_string())
                 .bind(&done.output)
                 .execute(&mut *conn)
@@ -56,6 +52,20 @@ impl Handler for Scripted {
         }
         self.stored.fetch_add(u32::try_from(done.len())?, Relaxed);
         if self.fail_store { Err("the disk is full".into()) } else { Ok(()) }
+    }
+}
+
+impl Scripted {
+    fn work(&self, task: &Claimed) -> Result<String, Failure> {
+        self.order.lock().expect("unpoisoned").push(task.title.clone());
+        match task.title.split_whitespace().next().unwrap_or_default() {
+            "panics" => panic!("on purpose"),
+            "garbles" => Ok("\0".to_owned()),
+            "says" => Err(Failure::permanent(ErrorType::Api, "a \0 in it")),
+            "fails" => Err(Failure::permanent(ErrorType::Validation, "on purpose")),
+            "flaky" if task.attempts == 1 => Err(Failure::transient(ErrorType::Network, "once")),
+            _ => Ok(task.title.clone()),
+        }
     }
 }
 
@@ -71,11 +81,10 @@ async fn a_graph_is_run_in_its_order_and_drained() {
         let edges = tasks.windows(2).map(|pair| Edge::block(pair[1].id, pair[0].id)).collect();
         put(&mut conn, &tasks, edges).await;
         let handler = Arc::new(Scripted::default());
-        let report = Worker::new(pool(&db).await, Arc::clone(&handler))
-            .until_drained()
-            .run(pending())
-            .await
-            .expect("ran");
+        // With an hour between looks, only being told of what was settled gets it through.
+        let worker = Worker::new(pool(&db).await, Arc::clone(&handler)).poll(Duration::from_secs(3600));
+        let worker = worker.until_drained().run(pending());
+        let report = timeout(Duration::from_secs(60), worker).await.expect("told").expect("ran");
         assert_eq!((report.completed, report.failed, report.lost), (40, 0, 0));
         let expected: Vec<String> = (0..40).map(|number| format!("step {number}")).collect();
         assert_eq!(*handler.order.lock().expect("unpoisoned"), expected);
@@ -106,6 +115,43 @@ async fn failures_are_of_tasks_and_not_of_the_worker() {
 }
 
 #[tokio::test]
+async fn one_outcome_that_cannot_be_written_fails_alone() {
+    fresh_db(|db| async move {
+        let mut conn = db.connect().await;
+        let tasks = ["garbles", "works", "says NUL", "panics at once"].map(named);
+        put(&mut conn, &tasks, vec![]).await;
+        let handler = Arc::new(Scripted::default());
+        let report = Worker::new(pool(&db).await, handler).until_drained().run(pending()).await.expect("ran");
+        assert_eq!((report.completed, report.failed), (1, 3), "{report:?}");
+        assert_eq!(status(&mut conn, tasks[1].id).await, TaskStatus::Completed);
+        let messages: Vec<String> =
+            sqlx::query_scalar("SELECT error_message FROM error_logs ORDER BY error_message")
+                .fetch_all(&mut conn)
+                .await
+                .expect("read");
+        assert_eq!(messages[0], "a \u{fffd} in it");
+        assert!(messages[1].contains("at once") && messages[2].contains("cannot be stored"), "{messages:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_a_dead_worker_held_is_taken_back() {
+    fresh_db(|db| async move {
+        let mut conn = db.connect().await;
+        let new = named("abandoned");
+        put(&mut conn, std::slice::from_ref(&new), vec![]).await;
+        assert_eq!(take(&mut conn, 1).await.len(), 1);
+        let end = "UPDATE tasks SET lease_expires_at = now() - interval '1 hour'";
+        sqlx::query(end).execute(&mut conn).await.expect("ended");
+        let handler = Arc::new(Scripted::default());
+        let report = Worker::new(pool(&db).await, handler).until_drained().run(pending()).await.expect("ran");
+        assert_eq!((report.reclaimed, report.completed), (1, 1), "{report:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn outputs_and_completion_are_one() {
     fresh_db(|db| async move {
         let mut conn = db.connect().await;
@@ -127,6 +173,7 @@ async fn outputs_and_completion_are_one() {
 /// Runs until it is let through.
 struct Gated {
     begun: Arc<AtomicU32>,
+    stored: Arc<AtomicU32>,
     gate: Arc<Semaphore>,
 }
 
@@ -139,7 +186,8 @@ impl Handler for Gated {
         permit.map(drop).map_err(|error| Failure::permanent(ErrorType::System, error.to_string()))
     }
 
-    async fn store(&self, _: &mut PgConnection, _: &[Done<()>]) -> Result<(), BoxError> {
+    async fn store(&self, _: &mut PgConnection, done: &[Done<()>]) -> Result<(), BoxError> {
+        self.stored.fetch_add(u32::try_from(done.len())?, Relaxed);
         Ok(())
     }
 }
@@ -148,20 +196,22 @@ struct Running {
     worker: tokio::task::JoinHandle<Result<db_tasks::Report, Error>>,
     stop: Arc<Semaphore>,
     begun: Arc<AtomicU32>,
+    stored: Arc<AtomicU32>,
     gate: Arc<Semaphore>,
 }
 
 async fn running(db: &FreshDb, grace: Duration) -> Running {
     let (begun, gate) = (Arc::new(AtomicU32::new(0)), Arc::new(Semaphore::new(0)));
     let stop = Arc::new(Semaphore::new(0));
-    let handler = Gated { begun: Arc::clone(&begun), gate: Arc::clone(&gate) };
+    let stored = Arc::new(AtomicU32::new(0));
+    let handler = Gated { begun: Arc::clone(&begun), stored: Arc::clone(&stored), gate: Arc::clone(&gate) };
     let worker =
         Worker::new(pool(db).await, handler).concurrency(NonZeroU32::new(2).expect("not zero")).grace(grace);
     let told = Arc::clone(&stop);
     let worker = tokio::spawn(worker.run(async move { told.acquire().await.map(drop).unwrap_or_default() }));
     let looks = Arc::clone(&begun);
     eventually("two run", || async { looks.load(Relaxed) == 2 }).await;
-    Running { worker, stop, begun, gate }
+    Running { worker, stop, begun, stored, gate }
 }
 
 #[tokio::test]
@@ -191,9 +241,81 @@ async fn what_does_not_end_in_time_is_dropped_and_given_back() {
         running.stop.add_permits(1);
         let report = running.worker.await.expect("no panic").expect("stopped");
         assert_eq!(report.completed, 0);
-        for task in take(&mut conn, 100).await {
-            assert_eq!(task.attempts, 1, "a dropped run is no attempt");
+        let attempts: Vec<i32> = take(&mut conn, 100).await.iter().map(|task| task.attempts).collect();
+        assert_eq!(attempts, [1, 1, 1], "all are back, and a dropped run is no attempt");
+    })
+    .await;
+}
+
+/// Takes every task away from whoever has it, and gives them to somebody else.
+async fn take_over(conn: &mut PgConnection) -> Vec<Claimed> {
+    reclaim(conn, "default", Reclaim::All).await.expect("taken back");
+    take(conn, 100).await
+}
+
+#[tokio::test]
+async fn what_was_taken_over_is_neither_stored_nor_written() {
+    fresh_db(|db| async move {
+        let mut conn = db.connect().await;
+        put(&mut conn, &[named("a"), named("b")], vec![]).await;
+        let running = running(&db, Duration::from_secs(60)).await;
+        let taken = take_over(&mut conn).await;
+        assert_eq!(taken.len(), 2);
+        running.stop.add_permits(1);
+        running.gate.add_permits(2);
+        let report = running.worker.await.expect("no panic").expect("stopped");
+        assert_eq!((report.completed, report.lost, running.stored.load(Relaxed)), (0, 2, 0), "{report:?}");
+        assert_eq!(status(&mut conn, taken[0].id).await, TaskStatus::InProgress);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_taken_over_is_not_given_back() {
+    fresh_db(|db| async move {
+        let mut conn = db.connect().await;
+        put(&mut conn, &[named("a"), named("b")], vec![]).await;
+        let running = running(&db, Duration::from_millis(20)).await;
+        let taken = take_over(&mut conn).await;
+        running.stop.add_permits(1);
+        let report = running.worker.await.expect("no panic").expect("stopped");
+        assert_eq!(report.released, 0, "{report:?}");
+        for task in taken {
+            assert_eq!(status(&mut conn, task.id).await, TaskStatus::InProgress);
         }
+    })
+    .await;
+}
+
+/// Meets a conflict of transactions the first time it stores.
+struct Unlucky {
+    stores: Arc<AtomicU32>,
+}
+
+impl Handler for Unlucky {
+    type Output = ();
+
+    async fn run(&self, _: &Claimed) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    async fn store(&self, conn: &mut PgConnection, _: &[Done<()>]) -> Result<(), BoxError> {
+        if self.stores.fetch_add(1, Relaxed) == 0 {
+            sqlx::query("DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '40001'; END $$").execute(conn).await?;
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_conflict_of_transactions_is_tried_again() {
+    fresh_db(|db| async move {
+        let mut conn = db.connect().await;
+        put(&mut conn, &[named("a")], vec![]).await;
+        let stores = Arc::new(AtomicU32::new(0));
+        let handler = Unlucky { stores: Arc::clone(&stores) };
+        let report = Worker::new(pool(&db).await, handler).until_drained().run(pending()).await.expect("ran");
+        assert_eq!((report.completed, stores.load(Relaxed)), (1, 2), "{report:?}");
     })
     .await;
 }
@@ -218,7 +340,7 @@ async fn leases_are_kept_while_the_worker_lives() {
         let new = named("long");
         put(&mut conn, std::slice::from_ref(&new), vec![]).await;
         let gate = Arc::new(Semaphore::new(0));
-        let handler = Gated { begun: Arc::default(), gate: Arc::clone(&gate) };
+        let handler = Gated { begun: Arc::default(), stored: Arc::default(), gate: Arc::clone(&gate) };
         let worker = Worker::new(pool(&db).await, handler).lease(Duration::from_millis(300)).until_drained();
         let worker = tokio::spawn(worker.run(pending()));
         let first = lease_end(&mut conn, new.id).await;
