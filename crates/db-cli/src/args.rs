@@ -2,6 +2,7 @@
 
 use crate::{demo, output::Format};
 use clap::{Args, Parser, Subcommand};
+use db_core::Secret;
 use std::{num::NonZeroU32, path::PathBuf, thread};
 
 /// A data layer for autonomous services: servers, migrations, health, and a demonstration on your own source tree.
@@ -10,7 +11,7 @@ use std::{num::NonZeroU32, path::PathBuf, thread};
     name = "db",
     version,
     after_help = "Exit codes: 0 done; 1 failed; 2 the command line or configuration cannot be used; 3 the answer is no \
-                  (unhealthy, migrations pending); 130 stopped by Ctrl-C.\n\nThe database is the one that DATABASE_URL, \
+                  (health: unhealthy; migrate status: something is pending); 130 stopped by Ctrl-C.\n\nThe database is the one that DATABASE_URL, \
                   DB_HOST and the like, .env or --config name; where none does, the one in the data folder (--data)."
 )]
 pub struct Cli {
@@ -43,17 +44,24 @@ pub(crate) enum Command {
     /// Apply this system's migrations, or show which are pending
     Migrate(MigrateArgs),
     /// Ask every part how it is; exit code 3 when one is unhealthy
-    Health(DatabaseArgs),
+    Health(HealthArgs),
     /// Show the configuration
     Config(ConfigArgs),
+}
+
+/// Where the configuration is.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct SettingsArgs {
+    /// Configuration file, YAML or TOML
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
 }
 
 /// Where the database is.
 #[derive(Args, Clone, Debug)]
 pub struct DatabaseArgs {
-    /// Configuration file, YAML or TOML
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) settings: SettingsArgs,
     /// Folder of the embedded database, used where no other is configured
     #[arg(long, value_name = "DIR", default_value = ".db")]
     pub(crate) data: PathBuf,
@@ -75,9 +83,15 @@ pub(crate) struct UpArgs {
     /// Do not start Redis
     #[arg(long)]
     pub(crate) no_redis: bool,
-    /// Server to hand to COMMAND instead of starting one; a superuser's URL
-    #[arg(long, value_name = "URL", env = "DB_TEST_POSTGRES_URL", hide_env_values = true)]
-    pub(crate) url: Option<String>,
+    /// Server to hand to COMMAND
+    #[arg(
+        long,
+        value_name = "URL",
+        requires = "command",
+        conflicts_with_all = ["ephemeral", "port"],
+        help = "Server to hand to COMMAND instead of starting one, as a superuser's URL; DB_TEST_POSTGRES_URL does the same"
+    )]
+    pub(crate) url: Option<Secret>,
     /// Command to run while the servers are up
     #[arg(
         last = true,
@@ -154,6 +168,15 @@ pub(crate) struct MigrateOptions {
 }
 
 #[derive(Args, Clone, Debug)]
+pub(crate) struct HealthArgs {
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+    /// Folder of the migrations that should be applied; this system's own unless given
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+}
+
+#[derive(Args, Clone, Debug)]
 pub(crate) struct ConfigArgs {
     #[command(subcommand)]
     pub(crate) action: ConfigAction,
@@ -162,5 +185,5 @@ pub(crate) struct ConfigArgs {
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum ConfigAction {
     /// Print each setting with its value and where the value comes from; secrets are masked
-    Explain(DatabaseArgs),
+    Explain(SettingsArgs),
 }

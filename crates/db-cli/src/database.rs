@@ -1,9 +1,13 @@
 //! The database that a command works on: the configured one, or the embedded one in the data folder.
 
-use crate::{Failed, args::DatabaseArgs};
+use crate::{
+    Failed,
+    args::{DatabaseArgs, SettingsArgs},
+    output::tell,
+};
 use db_config::{Config, Loader};
 use db_embedded::{InstallPolicy, Mode, Options, Origin, Postgres};
-use db_facade::Database;
+use db_facade::{Builder, Database};
 use std::{
     io::{IsTerminal, Write, stderr, stdin},
     sync::Arc,
@@ -39,24 +43,35 @@ impl Target {
         missing: Missing,
         connections: Option<u32>,
     ) -> Result<Self, Failed> {
-        let config = load(args)?;
+        Self::open_with(args, missing, connections, Database::builder()).await
+    }
+
+    /// The same with a builder that knows more than the configuration.
+    pub(crate) async fn open_with(
+        args: &DatabaseArgs,
+        missing: Missing,
+        connections: Option<u32>,
+        builder: Builder,
+    ) -> Result<Self, Failed> {
+        let config = load(&args.settings)?;
         if config.postgres.is_configured() {
             let server = config.url_masked();
-            let database = Database::builder().config(config).build().await?;
+            let database = builder.config(config).build().await?;
             return Ok(Self { database, server, postgres: None });
         }
-        if missing == Missing::Refuse && !args.data.exists() {
+        // Every start leaves its lock file there.
+        if missing == Missing::Refuse && !args.data.join("lock").exists() {
             return Err(Failed::new(format!(
-                "no database: DATABASE_URL is not set and there is no folder {}; set it, or run `db up` or `db demo`",
+                "no database: DATABASE_URL is not set and there is no database in {}; set it, or run `db up` or `db demo`",
                 args.data.display()
             )));
         }
         let postgres = Postgres::start(options(args, Mode::Persistent(args.data.clone()))).await?;
-        let mut loader = loader(args).set("database.url", postgres.url().expose());
+        let mut loader = loader(&args.settings).set("database.url", postgres.url().expose());
         if let Some(connections) = connections {
             loader = loader.set("pool.max_size", connections.to_string());
         }
-        let database = Database::builder().config(loader.load()?).build().await?;
+        let database = builder.config(checked(&loader)?).build().await?;
         let server = match postgres.origin() {
             origin @ Origin::Native { .. } => format!("{origin}, data in {}", args.data.display()),
             origin => origin.to_string(),
@@ -74,21 +89,39 @@ impl Target {
 }
 
 /// The configuration from its file, `.env` and the environment.
-pub(crate) fn load(args: &DatabaseArgs) -> Result<Config, Failed> {
-    Ok(loader(args).load()?)
+pub(crate) fn load(args: &SettingsArgs) -> Result<Config, Failed> {
+    checked(&loader(args))
 }
 
-fn loader(args: &DatabaseArgs) -> Loader {
+fn loader(args: &SettingsArgs) -> Loader {
     let loader = match &args.config {
         Some(file) => Loader::new().file(file),
         None => Loader::new(),
     };
-    loader.dotenv_if_present(".env").process_env()
+    loader.dotenv_if_present(DOTENV).process_env()
+}
+
+/// Read because of the folder one is in, which may be somebody else's tree.
+const DOTENV: &str = ".env";
+
+/// A `.env` that happens to lie there must neither run a program nor send a file of ours to a server of its choice.
+fn checked(loader: &Loader) -> Result<Config, Failed> {
+    let config = loader.load()?;
+    for row in config.explain().rows {
+        let unasked = row.source.as_deref().is_some_and(|source| source.starts_with(DOTENV));
+        if unasked && matches!(row.key, "database.password_command" | "database.password_file") {
+            return Err(Failed::usage(format!(
+                "{} in {DOTENV} is refused, as that file is read unasked; set it in the environment or in --config FILE",
+                row.key
+            )));
+        }
+    }
+    Ok(config)
 }
 
 /// Forgets what is in the data folder; refused where another database is configured, as that is not ours to empty.
 pub(crate) async fn wipe(args: &DatabaseArgs) -> Result<(), Failed> {
-    if load(args)?.postgres.is_configured() {
+    if load(&args.settings)?.postgres.is_configured() {
         return Err(Failed::usage(
             "--fresh empties the data folder, but another database is configured; drop its tables yourself",
         ));
@@ -102,9 +135,7 @@ pub(crate) async fn wipe(args: &DatabaseArgs) -> Result<(), Failed> {
 
 /// How servers are found and started for this command.
 pub(crate) fn options(args: &DatabaseArgs, mode: Mode) -> Options {
-    Options::new(mode).install(install_policy(args.no_install)).report(Arc::new(|line| {
-        let _ = writeln!(stderr(), "{line}");
-    }))
+    Options::new(mode).install(install_policy(args.no_install)).report(Arc::new(tell))
 }
 
 /// On a terminal a person is asked; elsewhere it is done and said.
@@ -119,7 +150,7 @@ fn install_policy(no_install: bool) -> InstallPolicy {
 }
 
 fn ask(command: &str) -> bool {
-    eprint!("A server is missing. Install it with `{command}`? [Y/n] ");
+    let _ = write!(stderr(), "A server is missing. Install it with `{command}`? [Y/n] ");
     let _ = stderr().flush();
     let mut answer = String::new();
     stdin().read_line(&mut answer).is_ok()

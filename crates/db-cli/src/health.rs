@@ -2,16 +2,21 @@
 
 use crate::{
     Exit, Failed,
-    args::DatabaseArgs,
+    args::HealthArgs,
     database::{Missing, Target},
     output::{self, Format},
 };
 use db_core::{Finding, Status};
-use db_facade::Health;
+use db_facade::{Database, Health};
+use db_migrate::Migrations;
 use std::fmt::Write;
 
-pub(crate) async fn run(args: &DatabaseArgs, format: Format) -> Result<Exit, Failed> {
-    let target = Target::open(args, Missing::Refuse, None).await?;
+pub(crate) async fn run(args: &HealthArgs, format: Format) -> Result<Exit, Failed> {
+    let builder = match &args.dir {
+        Some(folder) => Database::builder().migrations(Migrations::read(folder)?),
+        None => Database::builder(),
+    };
+    let target = Target::open_with(&args.database, Missing::Refuse, None, builder).await?;
     let health = target.database.health().await;
     target.close().await;
     output::print(format, &output::health_json(&health), || render(&health));

@@ -68,6 +68,6 @@ async fn demo_command(args: &args::DemoArgs, format: output::Format, began: Inst
     if !report.interrupted {
         return Ok(Exit::Done);
     }
-    eprintln!("stopped before the end; run it again to go on from here");
+    output::tell("stopped before the end; run it again to go on from here");
     Ok(Exit::Interrupted)
 }

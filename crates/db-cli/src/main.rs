@@ -3,7 +3,7 @@
 use clap::Parser;
 use db_cli::{Cli, Exit, run};
 use std::{
-    io::{IsTerminal, stderr},
+    io::{IsTerminal, Write, stderr},
     process::ExitCode,
 };
 use tracing_subscriber::EnvFilter;
@@ -30,7 +30,7 @@ fn main() -> ExitCode {
     match runtime.thread_stack_size(STACK).max_blocking_threads(BLOCKING_THREADS).enable_all().build() {
         Ok(runtime) => runtime.block_on(run(cli)).into(),
         Err(error) => {
-            eprintln!("error: no threads to run on: {error}");
+            let _ = writeln!(stderr(), "error: no threads to run on: {error}");
             Exit::Failed.into()
         }
     }

@@ -22,7 +22,11 @@ async fn up(options: &MigrateOptions, format: Format) -> Result<Exit, Failed> {
     let migrations = read(options)?;
     let target = Target::open(&options.database, Missing::Create, None).await?;
     let mut lease = target.database.pool().acquire().await?;
-    let report = apply(&mut lease, &migrations, &Options::default(), &mut |event| eprintln!("{event}")).await;
+    // Its session holds the deploy lock, and what the migrations set.
+    lease.discard_on_return();
+    let report =
+        apply(&mut lease, &migrations, &Options::default(), &mut |event| output::tell(&event.to_string()))
+            .await;
     drop(lease);
     target.close().await;
     let report = report?;

@@ -26,6 +26,11 @@ pub(crate) fn print(format: Format, result: &impl Serialize, text: impl FnOnce()
     let _ = writeln!(stdout(), "{}", shown.trim_end_matches('\n'));
 }
 
+/// Says something on standard error; a reader that has gone away is no failure of ours.
+pub(crate) fn tell(line: &str) {
+    let _ = writeln!(stderr(), "{line}");
+}
+
 /// Prints an error on standard error, and as an object on standard output where a program reads that.
 pub(crate) fn print_error(failed: &Failed, format: Format) {
     let label = if stderr().is_terminal() { "\u{1b}[1;31merror\u{1b}[0m" } else { "error" };

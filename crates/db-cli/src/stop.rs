@@ -1,7 +1,11 @@
 //! Ctrl-C and SIGTERM: the first asks for a clean end, the second ends at once.
 
-use crate::{Exit, Failed};
-use std::future::Future;
+use crate::{Exit, Failed, output};
+use rustix::process::{Pid, kill_process};
+use std::{
+    future::Future,
+    sync::{Arc, Mutex, PoisonError},
+};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
@@ -10,8 +14,18 @@ use tokio::{
 
 /// Listens from now on.
 pub(crate) struct Stop {
-    asked: watch::Receiver<bool>,
+    asked: watch::Receiver<Option<Asked>>,
+    child: Arc<Mutex<Option<Pid>>>,
     _listener: JoinSet<()>,
+}
+
+/// Who asked for an end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// Ctrl-C, which reaches every process of the terminal.
+    Interrupt,
+    /// SIGTERM, which reaches us alone.
+    Terminate,
 }
 
 impl Stop {
@@ -19,34 +33,59 @@ impl Stop {
         let listen =
             |kind| signal(kind).map_err(|error| Failed::new(format!("cannot listen for signals: {error}")));
         let (interrupt, terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
-        let (tell, asked) = watch::channel(false);
+        let (tell, asked) = watch::channel(None);
+        let child = Arc::new(Mutex::new(None));
         let mut listener = JoinSet::new();
-        listener.spawn(relay(interrupt, terminate, tell));
-        Ok(Self { asked, _listener: listener })
+        listener.spawn(relay(interrupt, terminate, tell, Arc::clone(&child)));
+        Ok(Self { asked, child, _listener: listener })
     }
 
     /// Ready once an end was asked for; it may be waited for several times.
     pub(crate) fn requested(&self) -> impl Future<Output = ()> + Send + 'static {
+        let asked = self.asked();
+        async move {
+            asked.await;
+        }
+    }
+
+    /// The same, and tells by whom.
+    pub(crate) fn asked(&self) -> impl Future<Output = Asked> + Send + 'static {
         let mut asked = self.asked.clone();
         async move {
-            if asked.wait_for(|&asked| asked).await.is_err() {
-                std::future::pending::<()>().await;
+            let by = asked.wait_for(Option::is_some).await.ok().and_then(|by| *by);
+            match by {
+                Some(by) => by,
+                None => std::future::pending().await,
             }
         }
     }
+
+    /// Takes this process along when the end is at once; `None` when there is none any more.
+    pub(crate) fn take_along(&self, child: Option<Pid>) {
+        *self.child.lock().unwrap_or_else(PoisonError::into_inner) = child;
+    }
 }
 
-async fn relay(mut interrupt: Signal, mut terminate: Signal, tell: watch::Sender<bool>) {
+async fn relay(
+    mut interrupt: Signal,
+    mut terminate: Signal,
+    tell: watch::Sender<Option<Asked>>,
+    child: Arc<Mutex<Option<Pid>>>,
+) {
     let mut next = async || {
         tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
+            _ = interrupt.recv() => Asked::Interrupt,
+            _ = terminate.recv() => Asked::Terminate,
         }
     };
+    let by = next().await;
+    output::tell("\nstopping when what runs is done; once more to stop at once");
+    let _ = tell.send(Some(by));
     next().await;
-    eprintln!("\nstopping when what runs is done; once more to stop at once");
-    let _ = tell.send(true);
-    next().await;
+    let along = *child.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(child) = along {
+        let _ = kill_process(child, rustix::process::Signal::KILL);
+    }
     // The servers we started get the kernel's signal when this process ends.
     std::process::exit(i32::from(Exit::Interrupted.number()));
 }

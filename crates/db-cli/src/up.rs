@@ -5,12 +5,13 @@ use crate::{
     args::UpArgs,
     database,
     output::{self, Format},
-    stop::Stop,
+    stop::{Asked, Stop},
 };
 use db_core::Secret;
 use db_embedded::{Mode, Postgres, Redis};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
-use std::{os::unix::process::ExitStatusExt, process::ExitStatus};
+use std::{env, os::unix::process::ExitStatusExt, process::ExitStatus};
 use tokio::process::Command;
 
 pub(crate) async fn run(args: &UpArgs, format: Format) -> Result<Exit, Failed> {
@@ -44,12 +45,20 @@ async fn start(args: &UpArgs) -> Result<Servers, Failed> {
         (None, false) => options.any_port(),
         (None, true) => options,
     };
-    if let Some(url) = &args.url {
-        options = options.url(Secret::new(url.clone()));
+    if let Some(url) = given(args) {
+        options = options.url(url);
     }
     let postgres = Postgres::start(options).await?;
     let redis = if args.no_redis { None } else { redis(args).await };
     Ok(Servers { postgres, redis })
+}
+
+/// The server that is named for the command; without a command nobody is there to use it.
+fn given(args: &UpArgs) -> Option<Secret> {
+    if args.command.is_empty() {
+        return None;
+    }
+    args.url.clone().or_else(|| env::var("DB_TEST_POSTGRES_URL").ok().map(Secret::new))
 }
 
 /// Redis where it can be had; what needs it says so itself.
@@ -57,7 +66,7 @@ async fn redis(args: &UpArgs) -> Option<Redis> {
     match Redis::start(database::options(&args.database, Mode::Ephemeral)).await {
         Ok(redis) => Some(redis),
         Err(error) => {
-            eprintln!("going on without Redis: {error}");
+            output::tell(&format!("going on without Redis: {error}"));
             None
         }
     }
@@ -92,8 +101,8 @@ impl Servers {
 
     /// Keeps the data of a failed test run, where there are any to keep.
     async fn finish(self, args: &UpArgs, exit: &Result<Exit, Failed>) {
-        let well = matches!(exit, Ok(Exit::Of(0)));
-        if well || !args.ephemeral {
+        let failed = matches!(exit, Ok(Exit::Of(code)) if *code != 0);
+        if !failed || !args.ephemeral {
             return self.stop().await;
         }
         let Self { postgres, redis } = self;
@@ -102,10 +111,10 @@ impl Servers {
             postgres.stop_and_keep()
         });
         if let Ok(Some(folder)) = kept.await {
-            eprintln!(
-                "the command failed; its databases are kept in {0}; remove them with: rm -r {0}",
-                folder.display()
-            );
+            let folder = folder.display();
+            output::tell(&format!(
+                "the command failed; its databases are kept in {folder}; remove them with: rm -r {folder}"
+            ));
         }
     }
 }
@@ -124,10 +133,18 @@ async fn command(args: &UpArgs, servers: &Servers, stop: &Stop) -> Result<Exit, 
     let mut child = command
         .spawn()
         .map_err(|error| Failed::usage(format!("cannot run {}: {error}", program.to_string_lossy())))?;
+    let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
+    stop.take_along(pid);
     let status = tokio::select! {
         status = child.wait() => status,
-        () = stop.requested() => child.wait().await,
+        by = stop.asked() => {
+            if let (Asked::Terminate, Some(pid)) = (by, pid) {
+                let _ = kill_process(pid, Signal::TERM);
+            }
+            child.wait().await
+        }
     };
+    stop.take_along(None);
     status
         .map(|status| Exit::Of(code(status)))
         .map_err(|error| Failed::new(format!("cannot wait for it: {error}")))

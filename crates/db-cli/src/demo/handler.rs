@@ -167,12 +167,12 @@ fn told<T: for<'de> Deserialize<'de>>(requirements: &Value) -> Result<T, Failure
 
 /// A file that is broken stays broken; one that cannot be read now may be readable in a moment, but not in this run.
 fn failure(error: &MeasureError) -> Failure {
-    match error {
-        MeasureError::Read(_) => Failure::permanent(ErrorType::System, error.to_string()),
-        MeasureError::TooLarge { .. } | MeasureError::Syntax { .. } => {
-            Failure::permanent(ErrorType::Validation, error.to_string())
-        }
-    }
+    // What is in it is the file's own; the rest is the machine's, or the caller's limit.
+    let error_type = match error {
+        MeasureError::Syntax { .. } => ErrorType::Validation,
+        MeasureError::Read(_) | MeasureError::TooLarge { .. } => ErrorType::System,
+    };
+    Failure::permanent(error_type, error.to_string())
 }
 
 fn row(root: &str, task: FileTask, measured: Measures) -> FileAnalysis {

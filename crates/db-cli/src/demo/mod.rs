@@ -156,6 +156,7 @@ async fn prepare(
     let known = store::known(&mut tx, root, queue, options.max_file_size).await?;
     let mut todo = plan::plan(queue, found, packages, &known);
     store::forget(&mut tx, root, &todo.gone).await?;
+    store::forget(&mut tx, root, &todo.again).await?;
     let plan = Plan::new(std::mem::take(&mut todo.tasks), std::mem::take(&mut todo.edges))?;
     enqueue(&mut tx, &plan).await?;
     tx.commit().await?;

@@ -1,7 +1,7 @@
 //! What is to be done: which files are new or changed, and which packages are to be summed up again. Pure.
 
 use super::{packages::Packages, tree::Found};
-use db_model::{Priority, TaskId, code_analysis::Fingerprint, task::NewTask};
+use db_model::{Priority, TaskId, task::NewTask};
 use db_tasks::Edge;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -17,7 +17,18 @@ const MAX_ATTEMPTS: i32 = 3;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Known {
     /// Files that were measured, or refused for what is in them.
-    pub(super) files: HashMap<String, Fingerprint>,
+    pub(super) files: HashMap<String, Seen>,
+}
+
+/// How a file was when it was looked at last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Seen {
+    /// Size in bytes.
+    pub(super) size_bytes: i64,
+    /// Time of last change, nanoseconds since 1970.
+    pub(super) modified_ns: i64,
+    /// The package it was in.
+    pub(super) package: String,
 }
 
 /// Tasks and edges for what is new, and what is gone.
@@ -35,6 +46,8 @@ pub(super) struct Todo {
     pub(super) packages: usize,
     /// Paths that were known and are no more.
     pub(super) gone: Vec<String>,
+    /// Paths that are known and are looked at again.
+    pub(super) again: Vec<String>,
 }
 
 /// Decides what is to be done for a tree.
@@ -46,9 +59,12 @@ pub(super) fn plan(queue: &str, found: &[Found], packages: &Packages, known: &Kn
     for file in found {
         let package = packages.name_of(&file.path);
         all.insert(package.clone());
-        if is_unchanged(file, known) {
+        if is_unchanged(file, &package, known) {
             todo.unchanged += 1;
             continue;
+        }
+        if known.files.contains_key(&file.path) {
+            todo.again.push(file.path.clone());
         }
         let task = file_task(queue, file, &package);
         files_of.entry(package).or_default().push(task.id);
@@ -76,12 +92,10 @@ pub(super) fn plan(queue: &str, found: &[Found], packages: &Packages, known: &Kn
     todo
 }
 
-/// A file is what it was when size and time of change are; what could not be read is tried again.
-fn is_unchanged(file: &Found, known: &Known) -> bool {
-    let now = Fingerprint {
-        size_bytes: i64::try_from(file.size).unwrap_or(i64::MAX),
-        modified_ns: file.modified_ns,
-    };
+/// A file is what it was when size, time of change and package are; what could not be read is tried again.
+fn is_unchanged(file: &Found, package: &str, known: &Known) -> bool {
+    let size_bytes = i64::try_from(file.size).unwrap_or(i64::MAX);
+    let now = Seen { size_bytes, modified_ns: file.modified_ns, package: package.to_owned() };
     file.problem.is_none() && known.files.get(&file.path) == Some(&now)
 }
 
@@ -119,21 +133,21 @@ fn priority(size: u64) -> Priority {
 
 #[cfg(test)]
 mod tests {
-    use super::{FILE, Known, PACKAGE, plan, priority};
+    use super::{FILE, Known, PACKAGE, Seen, plan, priority};
     use crate::demo::{
         packages::Packages,
         tree::{Found, Kind},
     };
-    use db_model::code_analysis::Fingerprint;
 
     fn file(path: &str, size: u64) -> Found {
         Found { path: path.to_owned(), size, modified_ns: 7, kind: Kind::File, problem: None }
     }
 
     fn known(files: &[(&str, i64)]) -> Known {
-        let fingerprint =
-            |&(path, size_bytes): &(&str, i64)| (path.to_owned(), Fingerprint { size_bytes, modified_ns: 7 });
-        Known { files: files.iter().map(fingerprint).collect() }
+        let seen = |&(path, size_bytes): &(&str, i64)| {
+            (path.to_owned(), Seen { size_bytes, modified_ns: 7, package: ".".to_owned() })
+        };
+        Known { files: files.iter().map(seen).collect() }
     }
 
     /// (files, packages, edges, unchanged, gone)
@@ -151,6 +165,14 @@ mod tests {
         check(&tree, &[("a.rs", 1), ("b.rs", 2)], (0, 0, 0, 2, 0));
         check(&tree, &[("a.rs", 1), ("b.rs", 3)], (1, 1, 1, 1, 0));
         check(&tree, &[("a.rs", 1), ("b.rs", 2), ("c.rs", 3)], (0, 1, 0, 2, 1));
+    }
+
+    #[test]
+    fn a_file_that_moved_to_another_package_is_done_again() {
+        let mut before = known(&[("a.rs", 1)]);
+        before.files.entry("a.rs".to_owned()).and_modify(|seen| seen.package = "old".to_owned());
+        let todo = plan("q", &[file("a.rs", 1)], &Packages::default(), &before);
+        assert_eq!((todo.changed, todo.again), (1, vec!["a.rs".to_owned()]));
     }
 
     #[test]

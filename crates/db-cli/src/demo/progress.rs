@@ -1,5 +1,6 @@
 //! Shows how far the demonstration is: a bar on a terminal, a line now and then elsewhere.
 
+use crate::output::tell;
 use db_tasks::Progress;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use std::{
@@ -54,7 +55,7 @@ async fn show(bar: ProgressBar, total: u64, progress: Arc<Progress>) {
         frames.tick().await;
         let ended = progress.ended();
         if bar.is_hidden() {
-            eprintln!("{}", line(ended, total, progress.failed(), started.elapsed()));
+            tell(&line(ended, total, progress.failed(), started.elapsed()));
         } else {
             bar.set_position(ended);
             if progress.failed() > 0 {

@@ -1,15 +1,12 @@
 //! What the demonstration asks the database besides running tasks.
 
-use super::plan::{FILE, Known};
+use super::plan::{FILE, Known, Seen};
 use chrono::{DateTime, Utc};
-use db_model::{
-    TaskStatus,
-    code_analysis::{self, Fingerprint},
-};
+use db_model::TaskStatus;
 use db_query::{BuildError, Select, col, count_all, desc};
 use serde::Serialize;
 use sqlx::{Executor, FromRow, PgConnection};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// An error of a query here.
 #[derive(Debug, thiserror::Error)]
@@ -68,28 +65,31 @@ pub(crate) async fn known(
     queue: &str,
     max_file_size: u64,
 ) -> Result<Known, StoreError> {
-    let mut files = code_analysis::fingerprints(conn, root).await?;
-    let refused: Vec<(String, i64, i64)> = sqlx::query_as(
-        "SELECT DISTINCT ON (title) title, (requirements->>'size')::bigint, (requirements->>'modified_ns')::bigint \
+    const MEASURED: &str =
+        "SELECT file_path, size_bytes, modified_ns, package FROM code_analysis WHERE root = $1";
+    const REFUSED: &str = "SELECT DISTINCT ON (title) title, (requirements->>'size')::bigint, \
+             (requirements->>'modified_ns')::bigint, requirements->>'package' \
          FROM tasks JOIN error_logs ON error_logs.task_id = tasks.id \
-         WHERE queue = $1 AND kind = $2 AND status = 'failed' AND error_type = 'validation' \
-             AND (error_message NOT LIKE 'has % bytes, more than the %' OR (requirements->>'size')::bigint > $3) \
-         ORDER BY title, tasks.completed_at DESC",
-    )
-    .bind(queue)
-    .bind(FILE)
-    .bind(i64::try_from(max_file_size).unwrap_or(i64::MAX))
-    .fetch_all(conn)
-    .await?;
-    let refused = refused
-        .into_iter()
-        .map(|(path, size_bytes, modified_ns)| (path, Fingerprint { size_bytes, modified_ns }));
-    // A file that was fine and then broke has both; its measures were forgotten when it failed to match them.
-    files.extend(refused);
+         WHERE queue = $1 AND kind = $2 AND status = 'failed' \
+             AND (error_type = 'validation' OR (requirements->>'size')::bigint > $3) \
+         ORDER BY title, tasks.completed_at DESC";
+    let measured: Vec<(String, i64, i64, String)> =
+        sqlx::query_as(MEASURED).bind(root).fetch_all(&mut *conn).await?;
+    let refused: Vec<(String, i64, i64, String)> = sqlx::query_as(REFUSED)
+        .bind(queue)
+        .bind(FILE)
+        .bind(i64::try_from(max_file_size).unwrap_or(i64::MAX))
+        .fetch_all(conn)
+        .await?;
+    let mut files = HashMap::with_capacity(measured.len() + refused.len());
+    // Measures are forgotten when a file is looked at again, so where there are some they are newer than a refusal.
+    for (path, size_bytes, modified_ns, package) in measured.into_iter().chain(refused) {
+        files.entry(path).or_insert(Seen { size_bytes, modified_ns, package });
+    }
     Ok(Known { files })
 }
 
-/// Forgets files that are no more.
+/// Forgets files that are no more, or that are about to be looked at again.
 pub(crate) async fn forget(conn: &mut PgConnection, root: &str, paths: &[String]) -> Result<(), StoreError> {
     sqlx::query("DELETE FROM code_analysis WHERE root = $1 AND file_path = ANY($2)")
         .bind(root)

@@ -169,6 +169,9 @@ fn nothing_to_ask() {
     let folder = folder();
     check(&run(folder.path(), &["health"]), 1, &["DATABASE_URL", "db up"]);
     is_untouched(folder.path());
+    fs::create_dir(folder.path().join(".db")).expect("made");
+    check(&run(folder.path(), &["health"]), 1, &["DATABASE_URL", "db up"]);
+    assert!(!folder.path().join(".db/postgres").exists());
 }
 
 #[test]
@@ -181,4 +184,58 @@ fn explained_settings_hold_no_secret() {
     assert_eq!(answer.code, Some(0), "{answer:?}");
     assert!(answer.stdout.contains("environment variable DATABASE_URL"), "{}", answer.stdout);
     assert!(!format!("{answer:?}").contains("hunter2-secret"));
+}
+
+#[test]
+fn a_dotenv_that_lies_there_runs_nothing() {
+    let folder = folder();
+    let mark = folder.path().join("ran");
+    for name in ["DB_PASSWORD_COMMAND", "DB_PASSWORD_FILE"] {
+        write(
+            folder.path(),
+            ".env",
+            format!("DB_HOST=localhost\n{name}='/usr/bin/touch {}'\n", mark.display()),
+        );
+        check(&run(folder.path(), &["health"]), 2, &[".env", "refused"]);
+        assert!(!mark.exists());
+    }
+}
+
+#[test]
+fn an_option_that_would_do_nothing_is_refused() {
+    let folder = folder();
+    for arguments in [
+        &["config", "explain", "--data", "x"][..],
+        &["up", "--url", "postgresql://u@h/d"],
+        &["up", "--url", "postgresql://u@h/d", "--ephemeral", "--", "true"],
+    ] {
+        assert_eq!(run(folder.path(), arguments).code, Some(2), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_stops_no_migration() {
+    let folder = folder();
+    let mut child = db(folder.path(), ["migrate", "up"]);
+    let mut child = child.stderr(std::process::Stdio::piped()).spawn().expect("runs");
+    drop(child.stderr.take());
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+    assert_eq!(run(folder.path(), &["migrate", "status"]).code, Some(0));
+}
+
+#[tokio::test]
+async fn the_migrations_of_another_folder_are_judged_by_that_folder() {
+    db_testkit::empty_db(|fresh| async move {
+        let folder = folder();
+        let run = |arguments: &[&str]| {
+            Answer::from(
+                db(folder.path(), arguments).env("DATABASE_URL", fresh.url()).output().expect("runs"),
+            )
+        };
+        write(folder.path(), "m/0001_a/up.sql", "CREATE TABLE a (id int);");
+        assert_eq!(run(&["migrate", "up", "--dir", "m"]).code, Some(0));
+        let answer = run(&["health", "--dir", "m"]);
+        assert_eq!(answer.code, Some(0), "{answer:?}");
+    })
+    .await;
 }

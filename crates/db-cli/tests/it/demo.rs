@@ -120,3 +120,37 @@ fn a_state_that_grew_elsewhere_is_found_by_its_folder() {
     let status = run(folder.path(), &["migrate", "status", "--data", "state", "--json"]);
     assert_eq!((status.code, &status.json()["pending"]), (Some(0), &json!([])), "{status:?}");
 }
+
+#[test]
+fn a_file_that_breaks_and_is_mended_is_what_it_is_now() {
+    let folder = folder();
+    let tree = folder.path().join("tree");
+    let analysed = || demo(folder.path(), &[]).json();
+    write(&tree, "a.rs", "fn a() { if true {} }\n");
+    assert_eq!((&analysed()["analysed"], &analysed()["top"][0]["file_path"]), (&json!(1), &json!("a.rs")));
+
+    write(&tree, "a.rs", "fn a( {\n");
+    let broken = analysed();
+    assert_eq!(
+        (&broken["analysed"], &broken["top"]),
+        (&json!(1), &json!([])),
+        "old measures are no measures"
+    );
+    assert_eq!(analysed()["analysed"], 0);
+
+    write(&tree, "a.rs", "fn a() { if true {} if false {} }\n");
+    assert_eq!(analysed()["analysed"], 1);
+    let last = analysed();
+    assert_eq!((&last["analysed"], &last["top"][0]["complexity"]), (&json!(0), &json!(3)));
+}
+
+#[test]
+fn a_larger_limit_looks_again_at_what_was_too_large() {
+    let folder = folder();
+    write(folder.path(), "tree/a.rs", "fn a() {}\n".repeat(100));
+    let small = demo(folder.path(), &["--max-file-size", "100"]).json();
+    assert_eq!((&small["analysed"], &small["tasks"]["failed"]), (&json!(1), &json!(1)));
+    assert_eq!(demo(folder.path(), &["--max-file-size", "100"]).json()["analysed"], 0);
+    let large = demo(folder.path(), &[]).json();
+    assert_eq!((&large["analysed"], &large["failures"]), (&json!(1), &json!([])));
+}
