@@ -4,6 +4,7 @@ mod backoff;
 mod handler;
 mod held;
 mod run;
+mod settler;
 
 pub use handler::{Done, Failure, Handler};
 

@@ -1,13 +1,10 @@
-//! The four parts of a running worker: one claims, several run handlers, one settles, one keeps the leases.
+//! The four parts of a running worker: one claims, several run handlers, one settles (`settler`), one keeps the leases.
 //!
 //! Claims travel from the claimer to the runners and on to the settler through bounded channels. The end travels the
 //! same way: the claimer stops, the runners find the first channel closed, the settler the second.
 
-use super::{Done, Failure, Handler, Progress, Report, Settings};
-use crate::{
-    Claim, Claimed, Ending, Error, Outcome, Reclaim, Settled, claim, extend, reclaim, settle,
-    worker::held::Held,
-};
+use super::{Failure, Handler, Progress, Report, Settings};
+use crate::{Claim, Claimed, Ending, Error, Outcome, Reclaim, claim, extend, reclaim, worker::held::Held};
 use chrono::Utc;
 use db_core::{Classify, Retry};
 use db_model::ErrorType;
@@ -18,7 +15,6 @@ use std::{
     future::Future,
     panic::AssertUnwindSafe,
     pin::pin,
-    slice,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
 };
@@ -36,22 +32,23 @@ pub(crate) enum Mode {
 }
 
 /// Attempts at a statement that the server may let through next time.
-const TRIES: u32 = 8;
+pub(super) const TRIES: u32 = 8;
 /// How long a ready task that somebody else has locked is left alone.
 const LOCKED: Duration = Duration::from_millis(20);
 /// An outcome that a runner hands to the settler, with the output if there is one.
-type Finished<T> = (Outcome, Option<T>);
+pub(super) type Finished<T> = (Outcome, Option<T>);
 
 pub(crate) struct Run<H> {
     shared: Arc<Shared<H>>,
 }
 
-struct Shared<H> {
-    pool: Pool,
-    handler: H,
-    settings: Settings,
-    progress: Arc<Progress>,
-    held: Held,
+/// What the parts share.
+pub(super) struct Shared<H> {
+    pub(super) pool: Pool,
+    pub(super) handler: H,
+    pub(super) settings: Settings,
+    pub(super) progress: Arc<Progress>,
+    pub(super) held: Held,
 }
 
 impl<H: Handler> Run<H> {
@@ -233,88 +230,6 @@ impl<H: Handler> Shared<H> {
         }
     }
 
-    /// Settles whatever has gathered since the last time, so batches grow with the load.
-    async fn settle_all(
-        self: Arc<Self>,
-        mut finished: mpsc::Receiver<Finished<H::Output>>,
-    ) -> Result<(), Error> {
-        let limit = self.settings.batch.get() as usize;
-        let mut batch = Vec::with_capacity(limit);
-        while finished.recv_many(&mut batch, limit).await > 0 {
-            let (mut outcomes, outputs): (Vec<Outcome>, Vec<Option<H::Output>>) = batch.drain(..).unzip();
-            let mut done: Vec<Done<H::Output>> = outcomes
-                .iter()
-                .zip(outputs)
-                .filter_map(|(outcome, output)| Some(Done { task: outcome.task.id, output: output? }))
-                .collect();
-            let settled = match self.settle_batch(&outcomes, &mut done).await {
-                Err(error) if is_of_a_row(&error) => self.settle_each(&mut outcomes, done).await?,
-                result => result?,
-            };
-            self.count(&outcomes, &settled);
-            self.held.remove(outcomes.iter().map(|outcome| &outcome.task.id));
-        }
-        Ok(())
-    }
-
-    async fn settle_batch(
-        &self,
-        outcomes: &[Outcome],
-        done: &mut Vec<Done<H::Output>>,
-    ) -> Result<Settled, Error> {
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            match self.settle_once(outcomes, done).await {
-                Err(error) if tries < TRIES && error.retry() != Retry::Never => again(tries, &error).await,
-                result => return result,
-            }
-        }
-    }
-
-    /// One outcome that cannot be written must not hold up the others, nor end the worker: its task fails with the reason.
-    async fn settle_each(
-        &self,
-        outcomes: &mut [Outcome],
-        mut done: Vec<Done<H::Output>>,
-    ) -> Result<Settled, Error> {
-        let mut all = Settled::default();
-        for outcome in outcomes {
-            let (mut own, others): (Vec<_>, Vec<_>) =
-                done.into_iter().partition(|done| done.task == outcome.task.id);
-            done = others;
-            let settled = match self.settle_batch(slice::from_ref(outcome), &mut own).await {
-                Err(error) if is_of_a_row(&error) => {
-                    let message = format!("what it produced cannot be stored: {}", reason(&error));
-                    outcome.ending = Ending::Failed { error_type: ErrorType::Database, message };
-                    self.settle_batch(slice::from_ref(outcome), &mut Vec::new()).await?
-                }
-                result => result?,
-            };
-            all.written.extend(settled.written);
-            all.lost.extend(settled.lost);
-            all.cancelled += settled.cancelled;
-        }
-        Ok(all)
-    }
-
-    async fn settle_once(
-        &self,
-        outcomes: &[Outcome],
-        done: &mut Vec<Done<H::Output>>,
-    ) -> Result<Settled, Error> {
-        let mut lease = self.pool.acquire().await?;
-        let mut tx = lease.begin().await.map_err(Error::during("begin to settle"))?;
-        let settled = settle(&mut tx, &self.settings.name, outcomes).await?;
-        // What was lost stays lost: leaving it out is right for the next try as well.
-        done.retain(|done| settled.written.contains(&done.task));
-        if !done.is_empty() {
-            self.handler.store(&mut tx, done).await.map_err(store_error)?;
-        }
-        tx.commit().await.map_err(Error::during("commit what was settled"))?;
-        Ok(settled)
-    }
-
     /// Takes back tasks of this queue whose workers are gone.
     async fn take_back(&self) -> Result<(), Error> {
         let back = persist(|| async {
@@ -384,21 +299,6 @@ impl<H: Handler> Shared<H> {
         Ok(())
     }
 
-    fn count(&self, outcomes: &[Outcome], settled: &Settled) {
-        let progress = &self.progress;
-        for outcome in outcomes.iter().filter(|outcome| settled.written.contains(&outcome.task.id)) {
-            let counter = match outcome.ending {
-                Ending::Completed { .. } => &progress.completed,
-                Ending::Failed { .. } => &progress.failed,
-                Ending::Retry { .. } => &progress.retried,
-                Ending::Released => &progress.released,
-            };
-            counter.fetch_add(1, Relaxed);
-        }
-        progress.lost.fetch_add(settled.lost.len() as u64, Relaxed);
-        progress.cancelled.fetch_add(settled.cancelled, Relaxed);
-    }
-
     fn report(&self, elapsed: Duration) -> Report {
         let progress = &self.progress;
         Report {
@@ -415,20 +315,6 @@ impl<H: Handler> Shared<H> {
     }
 }
 
-/// Whether the database refused what was to be written, for good: then it may be one outcome's fault.
-fn is_of_a_row(error: &Error) -> bool {
-    matches!(error, Error::Database { .. } | Error::Model(_)) && error.retry() == Retry::Never
-}
-
-/// The database's own words, without what surrounds them.
-fn reason(error: &Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    cause.to_string().replace('\0', "\u{fffd}")
-}
-
 /// Tries a statement again that runs by itself and may be repeated: claiming, looking, giving back.
 async fn persist<T, F: Future<Output = Result<T, Error>>>(attempt: impl Fn() -> F) -> Result<T, Error> {
     let mut tries = 0;
@@ -442,20 +328,9 @@ async fn persist<T, F: Future<Output = Result<T, Error>>>(attempt: impl Fn() -> 
 }
 
 /// Waits a little longer each time: 50 ms, 100 ms … 3.2 s.
-async fn again(tries: u32, error: &Error) {
+pub(super) async fn again(tries: u32, error: &Error) {
     tracing::debug!(tries, error = error as &dyn std::error::Error, "the queue tries again");
     sleep(Duration::from_millis(25 << tries.min(7))).await;
-}
-
-/// Keeps the class of an error that the handler passed through.
-fn store_error(error: db_core::BoxError) -> Error {
-    match error.downcast::<db_model::Error>() {
-        Ok(error) => Error::Model(*error),
-        Err(error) => match error.downcast::<sqlx::Error>() {
-            Ok(source) => Error::Database { action: "store what tasks produced", source: *source },
-            Err(source) => Error::Store { source },
-        },
-    }
 }
 
 /// A number in [0, 1) that differs from task to task: enough to keep retries apart.
