@@ -108,8 +108,17 @@ fn fmt() -> Result<Outcome, Failed> {
 }
 
 fn clippy() -> Result<Outcome, Failed> {
-    let arguments =
-        ["clippy", "-q", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"];
+    let arguments = [
+        "clippy",
+        "-q",
+        "--keep-going",
+        "--workspace",
+        "--all-targets",
+        "--all-features",
+        "--",
+        "-D",
+        "warnings",
+    ];
     outcome(&mut cargo::command(arguments), "")
 }
 

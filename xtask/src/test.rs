@@ -7,7 +7,12 @@ use crate::{
     metadata::Metadata,
 };
 use lexopt::{Arg, Parser};
-use std::{env, ffi::OsString, path::PathBuf, process::Command};
+use std::{
+    env,
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 /// The servers, for the tests that need them.
 const POSTGRES: &str = "DB_TEST_POSTGRES_URL";
@@ -40,7 +45,7 @@ enum Runner {
 pub(crate) fn main(mut args: Parser) -> Result<Exit, Failed> {
     let mut raw = args.raw_args()?.peekable();
     if raw.next_if(|arg| arg == INSIDE).is_some() {
-        return run_beside_servers(raw.collect());
+        return Err(machine::become_program(&mut beside_servers(raw.collect())?));
     }
     match parse(Parser::from_args(raw))? {
         None => Ok(help::show(help::TEST)),
@@ -81,21 +86,29 @@ fn parse(mut args: Parser) -> Result<Option<Options>, Failed> {
     }
 }
 
+/// The doctests come first, as the runner's summary is the last word; cargo's own runner has them with it.
 fn run(options: &Options) -> Result<Exit, Failed> {
     if options.servers == Servers::Url && env::var_os(POSTGRES).is_none() {
         return Err(Failed::usage(format!("--servers url, and {POSTGRES} is not set")));
     }
+    // Known before anything is built: a build may put another program in our place.
+    let ourselves = env::current_exe().map_err(Failed::at("cannot find this program"))?;
     let runner = runner(options)?;
-    let tests = command_line(runner, &options.runner);
-    if runner == Runner::Nextest && options.runner.is_empty() {
-        // Before the runner, whose summary is the last word.
-        let code = machine::status(&mut cargo::command(["test", "--doc", "--workspace", "--quiet"]))?;
-        if code != 0 {
-            return Ok(Exit::Of(code));
-        }
+    let doctests = if runner == Runner::Nextest && options.runner.is_empty() { run_doctests()? } else { 0 };
+    let tests = run_tests(options, &ourselves, command_line(runner, &options.runner))?;
+    if doctests != 0 {
+        eprintln!("the doctests failed, see above");
     }
+    Ok(if tests == Exit::Of(0) { Exit::Of(doctests) } else { tests })
+}
+
+fn run_doctests() -> Result<u8, Failed> {
+    machine::status(&mut cargo::command(["test", "--doc", "--workspace", "--quiet", "--no-fail-fast"]))
+}
+
+fn run_tests(options: &Options, ourselves: &Path, tests: Vec<OsString>) -> Result<Exit, Failed> {
     if options.servers == Servers::Url {
-        return run_beside_servers(tests);
+        return machine::status(&mut beside_servers(tests)?).map(Exit::Of);
     }
     let mut up = Command::new(built_db()?);
     up.args(["up", "--ephemeral"]);
@@ -105,17 +118,16 @@ fn run(options: &Options) -> Result<Exit, Failed> {
     if options.servers == Servers::Native {
         up.env_remove(POSTGRES).env_remove(REDIS);
     }
-    let ourselves = env::current_exe().map_err(Failed::at("cannot find this program"))?;
     up.arg("--").arg(ourselves).args(["test", INSIDE]).args(tests);
     machine::status(&mut up).map(Exit::Of)
 }
 
-/// Says what runs against which servers, and becomes the runner.
-fn run_beside_servers(tests: Vec<OsString>) -> Result<Exit, Failed> {
+/// Says what runs against which servers, and answers with the runner.
+fn beside_servers(tests: Vec<OsString>) -> Result<Command, Failed> {
     let metadata = cargo::metadata()?;
     let named = |variable| env::var(variable).ok().map(|url| masked(&url));
     println!("{}", servers(&metadata, named(POSTGRES), named(REDIS)));
-    Err(machine::become_program(&mut cargo::command(tests)))
+    Ok(cargo::command(tests))
 }
 
 /// cargo-nextest, obtained if need be; cargo's own where it may not be.
@@ -204,18 +216,18 @@ fn servers(metadata: &Metadata, postgres: Option<String>, redis: Option<String>)
     line + "; the others need no server"
 }
 
-/// A URL without its password.
+/// A URL without its password; of its parameters, only the socket's folder is told.
 fn masked(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return "***".to_owned() };
-    let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-    let (path, _) = path.split_once('?').unwrap_or((path, ""));
-    match authority.rsplit_once('@') {
-        Some((user, host)) => {
-            let user = user.split(':').next().unwrap_or_default();
-            format!("{scheme}://{user}@{host}{path}")
-        }
-        None => format!("{scheme}://{authority}{path}"),
-    }
+    let (rest, parameters) = rest.split_once('?').unwrap_or((rest, ""));
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let authority = match authority.rsplit_once('@') {
+        Some((user, host)) => format!("{}@{host}", user.split(':').next().unwrap_or_default()),
+        None => authority.to_owned(),
+    };
+    let socket = parameters.split('&').find(|parameter| parameter.starts_with("host="));
+    let socket = socket.map(|socket| format!("?{socket}")).unwrap_or_default();
+    format!("{scheme}://{authority}{path}{socket}")
 }
 
 #[cfg(test)]
@@ -269,6 +281,7 @@ mod tests {
         for (url, shown) in [
             ("postgresql://me:pass%40@host:5432/db?password=x", "postgresql://me@host:5432/db"),
             ("postgresql://host/db", "postgresql://host/db"),
+            ("postgresql:///db?password=x&host=/tmp/s", "postgresql:///db?host=/tmp/s"),
             ("redis://:secret@host", "redis://@host"),
             ("host=a password=b", "***"),
         ] {
