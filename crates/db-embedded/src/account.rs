@@ -1,7 +1,15 @@
 //! Whom a server runs as: PostgreSQL refuses root, so root steps down to an unprivileged user.
 
 use crate::Error;
-use std::{fs, os::unix::process::CommandExt, path::Path, process::Command};
+use std::{
+    fs,
+    os::unix::{
+        fs::{MetadataExt, PermissionsExt, lchown},
+        process::CommandExt,
+    },
+    path::Path,
+    process::Command,
+};
 
 /// A user to run a server as.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,10 +61,21 @@ impl RunAs {
         }
     }
 
-    /// Gives a file or folder to this user.
+    /// Whether this user can reach the folder: every folder above it lets others pass.
+    pub(crate) fn can_enter(&self, folder: &Path) -> bool {
+        let Self::Other(account) = self else { return true };
+        folder.ancestors().all(|ancestor| {
+            fs::metadata(ancestor).is_ok_and(|data| {
+                let mode = data.permissions().mode();
+                mode & 0o001 != 0 || (data.uid() == account.uid && mode & 0o100 != 0)
+            })
+        })
+    }
+
+    /// Gives a file or folder to this user; of a link, the link itself.
     pub(crate) fn give(&self, path: &Path) -> Result<(), Error> {
         let Self::Other(account) = self else { return Ok(()) };
-        std::os::unix::fs::chown(path, Some(account.uid), Some(account.gid)).map_err(|source| Error::File {
+        lchown(path, Some(account.uid), Some(account.gid)).map_err(|source| Error::File {
             action: "change the owner of",
             path: path.to_owned(),
             source,

@@ -5,13 +5,15 @@ use crate::{
     account::RunAs,
     binaries::{Binaries, Search},
     guardian::{Guardian, Server, StopSignal},
+    leftover::{self, Holder},
+    private,
 };
 use rand::{Rng, distr::Alphanumeric};
 use std::{
     ffi::OsString,
-    fs::{self, File},
-    io,
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    fs,
+    io::{self, Write},
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     thread,
@@ -40,6 +42,8 @@ pub(crate) struct Cluster<'a> {
     pub(crate) socket: &'a Path,
     pub(crate) log: &'a Path,
     pub(crate) durability: Durability,
+    /// Where the programs are that help to run others.
+    pub(crate) search: &'a Search,
     /// A port of 127.0.0.1 to listen on besides the socket.
     pub(crate) port: Option<u16>,
 }
@@ -47,15 +51,12 @@ pub(crate) struct Cluster<'a> {
 impl Cluster<'_> {
     /// Makes the data folder. It has its name only when it is whole, so a crash leaves nothing half-made under it.
     pub(crate) fn init(&self, password: &str) -> Result<(), Error> {
-        let unfinished = self.data.with_extension("unfinished");
-        if unfinished.exists() {
-            remove(&unfinished)?;
-        }
-        fs::create_dir_all(&unfinished).map_err(file("create", &unfinished))?;
-        fs::set_permissions(&unfinished, fs::Permissions::from_mode(0o700))
-            .map_err(file("protect", &unfinished))?;
-        let password_file = unfinished.with_extension("password");
-        write_private(&password_file, password).map_err(file("write", &password_file))?;
+        self.clear_unfinished()?;
+        let (unfinished, password_file) = self.unfinished();
+        fs::DirBuilder::new().mode(0o700).create(&unfinished).map_err(file("create", &unfinished))?;
+        private::create(&password_file)
+            .and_then(|mut file| file.write_all(password.as_bytes()))
+            .map_err(file("write", &password_file))?;
         self.run_as.give(&unfinished)?;
         self.run_as.give(&password_file)?;
 
@@ -71,7 +72,7 @@ impl Cluster<'_> {
         if self.durability == Durability::ThrownAway {
             command.arg("--no-sync");
         }
-        let result = self.run("initdb", command);
+        let result = self.run("initdb", &command);
         let _ = fs::remove_file(&password_file);
         match result {
             Ok(()) => fs::rename(&unfinished, self.data).map_err(file("name", self.data)),
@@ -82,11 +83,21 @@ impl Cluster<'_> {
         }
     }
 
+    /// Removes what an initdb that was killed has left behind.
+    pub(crate) fn clear_unfinished(&self) -> Result<(), Error> {
+        let (folder, password_file) = self.unfinished();
+        let _ = fs::remove_file(password_file);
+        remove(&folder)
+    }
+
+    /// The folder that initdb fills and the file that it reads the password from.
+    fn unfinished(&self) -> (PathBuf, PathBuf) {
+        (self.data.with_extension("unfinished"), self.data.with_extension("password"))
+    }
+
     /// Starts the server and waits until it takes connections.
-    pub(crate) fn start(&self, search: &Search, timeout: Duration) -> Result<Guardian, Error> {
-        let log = File::create(self.log).map_err(file("create", self.log))?;
-        fs::set_permissions(self.log, fs::Permissions::from_mode(0o600))
-            .map_err(file("protect", self.log))?;
+    pub(crate) fn start(&self, timeout: Duration) -> Result<Guardian, Error> {
+        let log = private::create(self.log).map_err(file("create", self.log))?;
         let stop_signal = match self.durability {
             Durability::Kept => StopSignal::Interrupt,
             Durability::ThrownAway => StopSignal::Quit,
@@ -98,7 +109,7 @@ impl Cluster<'_> {
             log,
             stop_signal,
         };
-        let guardian = Guardian::start(server, search)?;
+        let guardian = Guardian::start(server, self.search)?;
         let deadline = Instant::now() + timeout;
         while !self.is_ready(guardian.pid) {
             if let Some(status) = guardian.ended() {
@@ -114,13 +125,21 @@ impl Cluster<'_> {
 
     /// Stops a server that outlived its owner, if one still runs over these data.
     pub(crate) fn stop_leftover(&self) {
-        if !self.data.join("postmaster.pid").exists() {
-            return;
+        let path = self.data.join("postmaster.pid");
+        let Ok(pid_file) = fs::read_to_string(&path) else { return };
+        match leftover::holder(self.data, &pid_file) {
+            Holder::Server => {}
+            // PostgreSQL takes any process of its own user for a server, and would not start.
+            Holder::Foreign => {
+                let _ = fs::remove_file(&path);
+                return;
+            }
+            Holder::Unknown => return,
         }
         let mut command = Command::new(self.binaries.program("pg_ctl"));
         command.arg("--pgdata").arg(self.data).args(["--mode", "fast", "--wait", "--timeout", "10", "stop"]);
-        // It fails where the pid file is stale, and then there is nothing to stop.
-        let _ = self.run("pg_ctl", command);
+        // It fails where the server has just ended by itself, and then there is nothing to stop.
+        let _ = self.run("pg_ctl", &command);
     }
 
     fn arguments(&self) -> Vec<OsString> {
@@ -168,21 +187,41 @@ impl Cluster<'_> {
         }
     }
 
-    fn run(&self, program: &'static str, mut command: Command) -> Result<(), Error> {
+    /// Runs a program to its end; it dies with the calling thread, which waits for it.
+    fn run(&self, program: &'static str, command: &Command) -> Result<(), Error> {
+        let mut command = dying_with_us(command, self.search.program("setpriv").as_deref());
         self.run_as.apply(&mut command);
-        let path = PathBuf::from(command.get_program());
         let output = command
             .stdin(Stdio::null())
             .current_dir("/")
+            // The texts that are looked for below, and in the server's log, are English.
+            .env("LC_ALL", "C")
             .output()
-            .map_err(|source| Error::Spawn { program: path, source })?;
+            .map_err(|source| Error::Spawn { program: self.binaries.program(program), source })?;
         if output.status.success() {
             return Ok(());
         }
         let text =
             format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        if text.contains("could not look up effective user ID") {
+            return Err(Error::NoUserName { uid: self.run_as.account().uid });
+        }
         Err(Error::Failed { program, status: output.status.to_string(), output: last_lines(&text) })
     }
+}
+
+/// The same command under a parent-death signal (see `guardian`), where there is `setpriv`.
+fn dying_with_us(command: &Command, setpriv: Option<&Path>) -> Command {
+    let mut whole = match setpriv {
+        Some(setpriv) => {
+            let mut whole = Command::new(setpriv);
+            whole.args(["--pdeathsig", "KILL", "--"]).arg(command.get_program());
+            whole
+        }
+        None => Command::new(command.get_program()),
+    };
+    whole.args(command.get_args());
+    whole
 }
 
 /// A password that nobody has to type.
@@ -218,12 +257,6 @@ fn locale() -> &'static [&'static str] {
     if cfg!(target_os = "linux") { &["--lc-collate", "C", "--lc-ctype", "C.UTF-8"] } else { &["--no-locale"] }
 }
 
-/// Writes a file that only its owner can read.
-pub(crate) fn write_private(path: &Path, text: &str) -> io::Result<()> {
-    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    io::Write::write_all(&mut file, text.as_bytes())
-}
-
 pub(crate) fn remove(folder: &Path) -> Result<(), Error> {
     match fs::remove_dir_all(folder) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(file("remove", folder)(error)),
@@ -248,8 +281,75 @@ fn last_lines(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{escape, last_lines, socket_url};
-    use std::path::Path;
+    use super::{Cluster, Durability, dying_with_us, escape, last_lines, socket_url};
+    use crate::{Error, Search, account::RunAs, binaries::Binaries, scratch::Scratch};
+    use std::{
+        fs,
+        os::unix::fs::PermissionsExt,
+        path::Path,
+        process::Command,
+        thread,
+        time::{Duration, Instant},
+    };
+
+    fn check(binaries: &Binaries, test: impl FnOnce(&Cluster<'_>)) {
+        let (run_as, search) = (RunAs::detect().expect("an account"), Search::system());
+        let folder = Scratch::new(&run_as).expect("a folder");
+        test(&Cluster {
+            binaries,
+            run_as: &run_as,
+            data: &folder.path().join("data"),
+            socket: folder.path(),
+            log: &folder.path().join("postgres.log"),
+            durability: Durability::ThrownAway,
+            search: &search,
+            port: None,
+        });
+    }
+
+    #[test]
+    fn a_server_that_outlived_its_owner_is_stopped() {
+        let found = Search::system().postgres();
+        check(found.first().expect("install PostgreSQL"), |cluster| {
+            cluster.init("x").expect("initdb");
+            let guardian = cluster.start(Duration::from_secs(30)).expect("started");
+            assert!(guardian.ended().is_none());
+            cluster.stop_leftover();
+            let deadline = Instant::now() + Duration::from_secs(10);
+            while guardian.ended().is_none() && Instant::now() < deadline {
+                thread::sleep(Duration::from_millis(5));
+            }
+            assert!(guardian.ended().is_some());
+        });
+    }
+
+    #[test]
+    fn a_user_without_a_name_is_told_the_remedy() {
+        let folder = tempfile::tempdir().expect("a scratch folder");
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("chmod");
+        let initdb = folder.path().join("initdb");
+        let said = "initdb: error: could not look up effective user ID 54321: user does not exist";
+        fs::write(&initdb, format!("#!/bin/sh\necho '{said}' >&2\nexit 1\n")).expect("written");
+        fs::set_permissions(&initdb, fs::Permissions::from_mode(0o755)).expect("chmod");
+        check(&Binaries { folder: folder.path().to_owned(), major: 15 }, |cluster| {
+            let error = cluster.init("x").expect_err("it fails");
+            assert!(matches!(error, Error::NoUserName { .. }), "{error}");
+            assert!(error.to_string().contains("DATABASE_URL"), "{error}");
+            assert!(!cluster.unfinished().0.exists() && !cluster.unfinished().1.exists());
+        });
+    }
+
+    #[test]
+    fn a_program_dies_with_us_where_setpriv_is() {
+        let mut command = Command::new("initdb");
+        command.arg("-D");
+        for (setpriv, expected) in [
+            (None, "\"initdb\" \"-D\""),
+            (Some(Path::new("setpriv")), "\"setpriv\" \"--pdeathsig\" \"KILL\" \"--\" \"initdb\" \"-D\""),
+        ] {
+            assert_eq!(format!("{:?}", dying_with_us(&command, setpriv)), expected);
+        }
+    }
 
     #[test]
     fn a_socket_url_survives_any_folder() {

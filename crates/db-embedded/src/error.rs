@@ -138,6 +138,44 @@ pub enum Error {
         "PostgreSQL refuses to run as root, and there is no user `postgres` or `nobody` to run it as; create one: useradd --system postgres"
     )]
     NoAccount,
+    /// Our user id has no name, and PostgreSQL wants one.
+    #[error(
+        "PostgreSQL cannot run as user id {uid}, which has no entry in /etc/passwd; add one (useradd --uid {uid} cairn), or set DATABASE_URL to a running server"
+    )]
+    NoUserName {
+        /// The user id.
+        uid: u32,
+    },
+    /// The persistent folder is a symbolic link, so somebody else may say where the data go.
+    #[error("{} is a symbolic link; name the folder that it points to with --data", path.display())]
+    LinkedFolder {
+        /// The link.
+        path: PathBuf,
+    },
+    /// The persistent folder belongs to somebody who could replace its files.
+    #[error(
+        "{} belongs to user id {owner}, and this process runs as user id {uid}; run as its owner, or choose another folder with --data",
+        path.display()
+    )]
+    ForeignFolder {
+        /// The folder.
+        path: PathBuf,
+        /// Who owns it.
+        owner: u32,
+        /// Whom this process runs as.
+        uid: u32,
+    },
+    /// There are data that the server's user cannot reach any more.
+    #[error(
+        "{} holds data, and user {account} cannot enter it; let others pass: chmod o+x on it and the folders above it",
+        path.display()
+    )]
+    CannotEnter {
+        /// The folder.
+        path: PathBuf,
+        /// Whom the server would run as.
+        account: String,
+    },
 }
 
 impl Classify for Error {

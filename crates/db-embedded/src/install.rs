@@ -7,6 +7,9 @@ use std::{
     process::{Command, Stdio},
 };
 
+/// Debian's packages ask questions and start the service that they install; in runlevel 1 they leave it alone.
+const ENVIRONMENT: [&str; 2] = ["DEBIAN_FRONTEND=noninteractive", "RUNLEVEL=1"];
+
 /// A package manager that this crate knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PackageManager {
@@ -105,19 +108,18 @@ impl Install {
         report(&format!("{} is missing; installing it: {self}", self.server));
         for words in self.manager.commands(self.server) {
             let mut command = match &self.by {
-                By::Ourselves => Command::new(words[0]),
+                By::Ourselves => Command::new("env"),
                 By::Sudo(sudo) => {
                     let mut command = Command::new(sudo);
-                    command.arg("-n").arg(words[0]);
+                    // `sudo` drops our environment, so that what it runs sets its own.
+                    command.args(["-n", "env"]);
                     command
                 }
                 By::Root => return Err(fail("only root can install packages".to_owned())),
             };
             command
-                .args(&words[1..])
-                .env("DEBIAN_FRONTEND", "noninteractive")
-                // Debian's packages start the service they install; in runlevel 1 they leave it alone.
-                .env("RUNLEVEL", "1")
+                .args(ENVIRONMENT)
+                .args(&words)
                 .env("PATH", path_with_sbin())
                 .stdin(Stdio::null())
                 .stdout(Stdio::piped())
@@ -175,6 +177,24 @@ fn path_with_sbin() -> String {
 #[cfg(test)]
 mod tests {
     use super::{By, Install, PackageManager};
+    use std::{fs, os::unix::fs::PermissionsExt, sync::Arc};
+
+    #[test]
+    fn the_environment_passes_sudo() {
+        let folder = tempfile::tempdir().expect("a scratch folder");
+        let (sudo, seen) = (folder.path().join("sudo"), folder.path().join("seen"));
+        fs::write(&sudo, format!("#!/bin/sh\nprintf '%s\\n' \"$*\" >> {}\n", seen.display()))
+            .expect("written");
+        fs::set_permissions(&sudo, fs::Permissions::from_mode(0o755)).expect("chmod");
+        let install = Install { server: "Redis", manager: PackageManager::Apt, by: By::Sudo(sudo) };
+        install.run(&(Arc::new(|_: &str| {}) as crate::Report)).expect("it is a sham");
+        let seen = fs::read_to_string(seen).expect("run");
+        for line in seen.lines() {
+            let start = "-n env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get ";
+            assert!(line.starts_with(start), "{line}");
+        }
+        assert_eq!(seen.lines().count(), 2);
+    }
 
     #[test]
     fn shows_the_command_a_person_would_type() {

@@ -34,10 +34,12 @@ mod error;
 mod guardian;
 mod home;
 mod install;
+mod leftover;
 mod options;
 mod origin;
 mod port;
 mod postgres;
+mod private;
 mod redis;
 mod scratch;
 

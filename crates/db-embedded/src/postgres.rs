@@ -3,7 +3,7 @@
 use crate::{
     Error, Mode, Options, Origin, Way,
     account::RunAs,
-    binaries::{Binaries, OLDEST_MAJOR},
+    binaries::{Binaries, OLDEST_MAJOR, Search},
     cluster::{self, Cluster, Durability},
     guardian::Guardian,
     home::{Home, Running},
@@ -154,16 +154,14 @@ impl Postgres {
             return Ok(());
         }
         let home = Home::open(folder, &RunAs::detect()?)?;
-        let Some(_lock) = home.lock()? else {
-            return Err(Error::InUse { path: folder.to_owned(), owner: home.owner() });
-        };
+        let _lock = home.lock_soon()?;
         home.withdraw();
         cluster::remove(&home.data)
     }
 
     fn native(options: &Options, found: &[Binaries]) -> Result<Self, Error> {
         let run_as = RunAs::detect()?;
-        clear_abandoned(&found[0], &run_as);
+        clear_abandoned(&found[0], &run_as, &options.search);
         match &options.mode {
             Mode::Ephemeral => Self::ephemeral(options, &found[0], &run_as),
             Mode::Persistent(folder) => Self::persistent(options, found, &run_as, folder),
@@ -183,12 +181,13 @@ impl Postgres {
                 socket: &path,
                 log: &log,
                 durability: Durability::ThrownAway,
+                search: &options.search,
                 port,
             };
             if !data.exists() {
                 cluster.init(&password)?;
             }
-            cluster.start(&options.search, options.start_timeout)
+            cluster.start(options.start_timeout)
         })?;
         Ok(Self {
             url: Secret::new(cluster::socket_url(&path, port)),
@@ -227,6 +226,7 @@ impl Postgres {
         };
         home.withdraw();
         let binaries = choose(found, home.data_version(run_as)?.as_deref(), &home.data)?;
+        home.prepare(run_as, &options.report)?;
         let socket = Scratch::new(run_as)?;
         let log = home.log();
         let (guardian, port) = with_port(options.tcp, |port| {
@@ -237,23 +237,18 @@ impl Postgres {
                 socket: socket.path(),
                 log: &log,
                 durability: Durability::Kept,
+                search: &options.search,
                 port,
             };
             if home.data.exists() {
+                cluster.clear_unfinished()?;
                 cluster.stop_leftover();
             } else {
-                if home.is_elsewhere() {
-                    let (user, data) = (&run_as.account().name, home.data.display());
-                    (options.report)(&format!(
-                        "user {user} cannot enter {}: the data go to {data}",
-                        folder.display()
-                    ));
-                }
                 let password = cluster::new_password();
                 home.set_password(&password)?;
                 cluster.init(&password)?;
             }
-            cluster.start(&options.search, options.start_timeout)
+            cluster.start(options.start_timeout)
         })?;
         let url = cluster::socket_url(socket.path(), port);
         let tcp_url = match port {
@@ -351,7 +346,7 @@ fn choose<'a>(found: &'a [Binaries], version: Option<&str>, data: &Path) -> Resu
 }
 
 /// Stops the servers and removes the folders that killed processes have left behind.
-fn clear_abandoned(binaries: &Binaries, run_as: &RunAs) {
+fn clear_abandoned(binaries: &Binaries, run_as: &RunAs, search: &Search) {
     for folder in scratch::abandoned(run_as) {
         let data = folder.path.join("data");
         let cluster = Cluster {
@@ -361,6 +356,7 @@ fn clear_abandoned(binaries: &Binaries, run_as: &RunAs) {
             socket: &folder.path,
             log: &folder.path,
             durability: Durability::ThrownAway,
+            search,
             port: None,
         };
         cluster.stop_leftover();

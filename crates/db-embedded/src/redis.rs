@@ -5,13 +5,12 @@ use crate::{
     account::RunAs,
     cluster::{file, tail},
     guardian::{Guardian, Server, StopSignal},
-    install,
+    install, private,
     scratch::Scratch,
 };
 use db_core::Secret;
 use std::{
     fmt,
-    fs::File,
     io::{Read, Write},
     os::unix::net::UnixStream,
     path::Path,
@@ -81,7 +80,7 @@ impl Redis {
             program,
             arguments,
             run_as,
-            log: File::create(&log).map_err(file("create", &log))?,
+            log: private::create(&log).map_err(file("create", &log))?,
             stop_signal: StopSignal::Terminate,
         };
         let guardian = Guardian::start(server, &options.search)?;

@@ -3,11 +3,14 @@
 //! Each holds a file that its owner keeps locked. The lock ends with the process, whatever ended it, so a folder whose
 //! lock can be taken has no owner.
 
-use crate::{Error, account::RunAs};
+use crate::{Error, account::RunAs, private::no_link};
 use std::{
     fs::{self, File, OpenOptions},
     io,
-    os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
+    os::unix::{
+        ffi::OsStrExt,
+        fs::{MetadataExt, PermissionsExt},
+    },
     path::{Path, PathBuf},
 };
 use tempfile::TempDir;
@@ -15,6 +18,12 @@ use tempfile::TempDir;
 /// Short, since the path of a unix socket may have about a hundred bytes.
 const PREFIX: &str = "cairn-";
 const LOCK: &str = "owner";
+/// What follows the root in the longest path of a socket, which must stay under `SOCKET_PATH_BYTES`.
+const LONGEST_SOCKET: &str = "/cairn-XXXXXX/.s.PGSQL.65535";
+/// macOS's limit, with the zero at the end; Linux has four more.
+const SOCKET_PATH_BYTES: usize = 104;
+/// Where everybody can go, by a short path.
+const FALLBACK: &str = "/tmp";
 
 /// A folder under the system's temporary folder, for as long as this lives.
 pub(crate) struct Scratch {
@@ -25,7 +34,7 @@ pub(crate) struct Scratch {
 impl Scratch {
     /// Makes one that the given user can enter.
     pub(crate) fn new(run_as: &RunAs) -> Result<Self, Error> {
-        let root = root();
+        let root = root(run_as);
         let folder = tempfile::Builder::new()
             .prefix(PREFIX)
             .tempdir_in(&root)
@@ -60,10 +69,14 @@ impl Scratch {
 /// Everybody may write to the temporary folder, so only real folders count that belong to us or to the user whom our
 /// servers run as, and their lock files are neither made nor followed anywhere.
 pub(crate) fn abandoned(run_as: &RunAs) -> Vec<Abandoned> {
-    let Ok(entries) = fs::read_dir(root()) else { return Vec::new() };
     let ours = [rustix::process::geteuid().as_raw(), run_as.account().uid];
-    entries
-        .flatten()
+    // A killed process may have had another TMPDIR, so its fallback is looked into as well.
+    let mut roots = vec![root(run_as), PathBuf::from(FALLBACK)];
+    roots.dedup();
+    roots
+        .into_iter()
+        .filter_map(|root| fs::read_dir(root).ok())
+        .flat_map(Iterator::flatten)
         .filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX))
         .map(|entry| entry.path())
         .filter(|path| {
@@ -98,7 +111,8 @@ fn claim(folder: &Path) -> io::Result<File> {
 
 /// Takes a file's lock without waiting; `None` when another process has it. The lock ends with the file's handle.
 pub(crate) fn lock(path: &Path) -> io::Result<Option<File>> {
-    let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path)?;
+    let mut options = OpenOptions::new();
+    let file = no_link(options.create(true).truncate(false).read(true).write(true)).open(path)?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(fs::TryLockError::WouldBlock) => Ok(None),
@@ -108,21 +122,31 @@ pub(crate) fn lock(path: &Path) -> io::Result<Option<File>> {
 
 /// Takes the lock of a file that is there and is no link.
 fn lock_existing(path: &Path) -> Option<File> {
-    let no_link = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).ok()?;
-    let file = OpenOptions::new().read(true).write(true).custom_flags(no_link).open(path).ok()?;
+    let file = no_link(OpenOptions::new().read(true).write(true)).open(path).ok()?;
     file.try_lock().ok().map(|()| file)
 }
 
-fn root() -> PathBuf {
-    // macOS gives each user a folder too deep for a socket's path.
-    if cfg!(target_os = "macos") { PathBuf::from("/tmp") } else { std::env::temp_dir() }
+fn root(run_as: &RunAs) -> PathBuf {
+    root_of(&std::env::temp_dir(), |folder| run_as.can_enter(folder))
+}
+
+/// The temporary folder, where a socket in it has a path that is short enough and the server's user can enter it.
+/// macOS gives each user one too deep for that.
+fn root_of(temporary: &Path, can_enter: impl Fn(&Path) -> bool) -> PathBuf {
+    let fits = temporary.as_os_str().as_bytes().len() + LONGEST_SOCKET.len() < SOCKET_PATH_BYTES;
+    let usable = temporary.is_absolute() && fits && can_enter(temporary);
+    if usable { temporary.to_owned() } else { PathBuf::from(FALLBACK) }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{LOCK, PREFIX, Scratch, abandoned, root};
+    use super::{LOCK, PREFIX, Scratch, abandoned, lock, root, root_of};
     use crate::account::RunAs;
-    use std::{fs, os::unix::fs::symlink, path::Path};
+    use std::{
+        fs,
+        os::unix::fs::{PermissionsExt, symlink},
+        path::Path,
+    };
 
     fn run_as() -> RunAs {
         RunAs::detect().expect("an account")
@@ -142,6 +166,40 @@ mod tests {
     }
 
     #[test]
+    fn a_root_that_no_socket_works_in_is_left_for_another() {
+        let long = |bytes: usize| format!("/{}", "x".repeat(bytes - 1));
+        let (fits, too_long) = (long(75), long(76));
+        for (temporary, can_enter, expected) in [
+            ("/var/tmp", true, "/var/tmp"),
+            ("/var/tmp", false, "/tmp"),
+            ("tmp", true, "/tmp"),
+            (&fits, true, &fits),
+            (&too_long, true, "/tmp"),
+        ] {
+            let found = root_of(Path::new(temporary), |_| can_enter);
+            assert_eq!(found, Path::new(expected), "{temporary}");
+        }
+    }
+
+    #[test]
+    fn only_other_users_are_kept_out_by_a_private_folder() {
+        let folder = tempfile::tempdir().expect("a scratch folder");
+        let other = RunAs::Other(crate::account::Account { name: "x".to_owned(), uid: u32::MAX - 1, gid: 0 });
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).expect("chmod");
+        assert!(!other.can_enter(folder.path()));
+        assert!(RunAs::Ourselves(other.account().clone()).can_enter(folder.path()));
+    }
+
+    #[test]
+    fn a_lock_file_that_is_a_link_is_not_followed() {
+        let folder = tempfile::tempdir().expect("a scratch folder");
+        let (target, link) = (folder.path().join("target"), folder.path().join("lock"));
+        symlink(&target, &link).expect("linked");
+        assert!(lock(&link).is_err());
+        assert!(!target.exists());
+    }
+
+    #[test]
     fn a_kept_folder_is_nobodys_to_clear() {
         let path = Scratch::new(&run_as()).expect("a folder").keep();
         assert!(path.exists() && !is_abandoned(&path));
@@ -151,7 +209,7 @@ mod tests {
     #[test]
     fn a_folder_without_an_owner_is_found_and_a_planted_one_is_not() {
         let make = |name: &str| {
-            let path = root().join(format!("{PREFIX}{name}-{}", std::process::id()));
+            let path = root(&run_as()).join(format!("{PREFIX}{name}-{}", std::process::id()));
             fs::create_dir(&path).expect("made");
             path
         };

@@ -1,6 +1,8 @@
 //! Servers really started and stopped; they need PostgreSQL's and Redis's native binaries.
 
 mod bad_input;
+mod elsewhere;
+mod hostile;
 mod lifecycle;
 mod redis;
 
