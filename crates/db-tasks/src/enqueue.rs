@@ -82,7 +82,8 @@ async fn lock_outside(conn: &mut PgConnection, plan: &Plan) -> Result<Vec<(TaskI
             .fetch_all(conn)
             .await
             .map_err(Error::during("lock the tasks that others wait for"))?;
-    match outside.iter().find(|&(id, _)| !found.iter().any(|(there, _)| there == id)) {
+    let there: HashSet<TaskId> = found.iter().map(|&(id, _)| id).collect();
+    match outside.iter().find(|(id, _)| !there.contains(id)) {
         Some((&missing, &task)) => Err(Error::UnknownDependency { task, missing }),
         None => Ok(found),
     }
