@@ -1,6 +1,8 @@
 //! Why a command failed, in one message with what helps.
 
 use crate::Exit;
+use db_core::with_causes;
+use db_pool::Fault;
 use std::{error::Error, fmt};
 
 /// A command's failure: what went wrong with all its causes, and what helps.
@@ -20,8 +22,8 @@ impl Failed {
         Self { message: message.into(), help: None, exit: Exit::Usage }
     }
 
-    fn of(error: &dyn Error) -> Self {
-        Self { message: chain(error), help: None, exit: Exit::Failed }
+    fn of(error: &(dyn Error + 'static)) -> Self {
+        Self { message: with_causes(error), help: None, exit: Exit::Failed }
     }
 
     fn help(mut self, help: Option<&'static str>) -> Self {
@@ -51,39 +53,24 @@ impl fmt::Display for Failed {
     }
 }
 
-/// An error and its causes, each said once.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        next = cause.source();
-    }
-    text
-}
-
-/// What helps against an answer of the server, or against none.
+/// What helps against a server that cannot be reached, or says no.
 fn advice(error: &db_pool::Error) -> Option<&'static str> {
-    match error {
-        db_pool::Error::Connect { sqlstate: Some(code), .. } => match code.as_str() {
-            "28P01" | "28000" => {
-                Some("correct the user or password; `db config explain` shows where each comes from")
-            }
-            "3D000" => Some(
-                "correct the database's name, or create it with createdb; `db config explain` shows where it comes from",
-            ),
-            "53300" => {
-                Some("the server has no connection left: raise its max_connections or lower DB_POOL_MAX")
-            }
-            _ => None,
-        },
-        db_pool::Error::Connect { sqlstate: None, .. } | db_pool::Error::ConnectTimeout { .. } => Some(
+    match error.connect_error()?.fault {
+        Fault::Password | Fault::Denied => {
+            Some("correct the user or password; `db config explain` shows where each comes from")
+        }
+        Fault::UnknownDatabase => Some(
+            "correct the database's name, or create it with createdb; `db config explain` shows where it comes from",
+        ),
+        Fault::TooManyConnections => {
+            Some("the server has no connection left: raise its max_connections or lower DB_POOL_MAX")
+        }
+        Fault::Unresolved | Fault::Refused | Fault::Unreachable | Fault::TimedOut => Some(
             "check that the server runs there and can be reached; `db config explain` shows where host and port come from",
         ),
+        Fault::Tls => {
+            Some("set sslmode to what the server offers; `db config explain` shows where it comes from")
+        }
         _ => None,
     }
 }

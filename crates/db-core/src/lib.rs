@@ -24,12 +24,14 @@
 //! assert_eq!(Status::worst(findings.iter().map(|finding| finding.status)), Status::Degraded);
 //! ```
 
+mod causes;
 mod password;
 mod probe;
 mod recorder;
 mod retry;
 mod secret;
 
+pub use causes::with_causes;
 pub use password::{BoxError, PasswordProvider};
 pub use probe::{Finding, Probe, Status};
 pub use recorder::{Label, NO_RECORDER, NoRecorder, Recorder};

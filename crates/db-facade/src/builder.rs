@@ -2,7 +2,7 @@
 
 use crate::{Database, Error, connect};
 use db_config::Config;
-use db_core::{NO_RECORDER, Probe, Recorder};
+use db_core::{Probe, Recorder};
 #[cfg(feature = "migrate")]
 use db_migrate::Migrations;
 use db_pool::{Pool, PoolProbe};
@@ -12,7 +12,7 @@ use std::{fmt, sync::Arc};
 #[must_use = "a builder does nothing until it is built"]
 pub struct Builder {
     config: Option<Config>,
-    recorder: Arc<dyn Recorder>,
+    recorder: Option<Arc<dyn Recorder>>,
     probes: Vec<Arc<dyn Probe>>,
     #[cfg(feature = "migrate")]
     migrations: Option<Migrations>,
@@ -22,7 +22,7 @@ impl Builder {
     pub(crate) fn new() -> Self {
         Self {
             config: None,
-            recorder: Arc::new(NO_RECORDER),
+            recorder: None,
             probes: Vec::new(),
             #[cfg(feature = "migrate")]
             migrations: None,
@@ -37,7 +37,7 @@ impl Builder {
 
     /// Where measurements go.
     pub fn recorder(mut self, recorder: Arc<dyn Recorder>) -> Self {
-        self.recorder = recorder;
+        self.recorder = Some(recorder);
         self
     }
 
@@ -67,7 +67,7 @@ impl Builder {
         if !unread.is_empty() {
             tracing::warn!(keys = unread.join(", "), "these settings have no effect in this version");
         }
-        let pool = Pool::connect(connect::pool_config(&config, self.recorder)?).await?;
+        let pool = Pool::connect(&connect::pool_config(&config, self.recorder)?).await?;
         let mut probes: Vec<Arc<dyn Probe>> = vec![Arc::new(PoolProbe::new("postgres", pool.clone()))];
         #[cfg(feature = "migrate")]
         let migrations = Arc::new(match self.migrations {

@@ -14,17 +14,32 @@ use std::{sync::Arc, time::Duration};
 /// Long enough for "never" and short enough to be added to a time.
 const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
-pub(crate) fn pool_config(config: &Config, recorder: Arc<dyn Recorder>) -> Result<PoolConfig, Error> {
+pub(crate) fn pool_config(config: &Config, recorder: Option<Arc<dyn Recorder>>) -> Result<PoolConfig, Error> {
     let pool = &config.pool;
-    Ok(PoolConfig::new(connect_options(config)?)
+    let mut settings = PoolConfig::new(connect_options(config)?)
         .password(Arc::clone(&config.postgres.password))
-        .recorder(recorder)
         .min_size(pool.min_size)
         .max_size(pool.max_size)
         .acquire_timeout(pool.acquire_timeout)
-        .connect_timeout(config.postgres.connect_timeout)
+        // An attempt is bounded by the wait that it serves.
+        .connect_timeout(config.postgres.connect_timeout.min(pool.acquire_timeout))
         .idle_timeout(pool.idle_timeout.unwrap_or(NEVER))
-        .max_lifetime(pool.max_lifetime.unwrap_or(NEVER)))
+        .max_lifetime(pool.max_lifetime.unwrap_or(NEVER));
+    if let Some(recorder) = recorder {
+        settings = settings.recorder(recorder);
+    }
+    if let Some(limit) = config.query.timeout {
+        settings = settings.statement_timeout(limit);
+    }
+    if let (true, true, Some(threshold)) =
+        (config.logging.enabled, config.logging.slow_queries, config.query.slow_threshold)
+    {
+        settings = settings.slow_threshold(threshold);
+    }
+    if let Some(threshold) = pool.leak_threshold {
+        settings = settings.leak_threshold(threshold);
+    }
+    Ok(settings)
 }
 
 fn connect_options(config: &Config) -> Result<PgConnectOptions, Error> {
@@ -56,9 +71,6 @@ fn connect_options(config: &Config) -> Result<PgConnectOptions, Error> {
             Pem::Text(text) => options.ssl_client_key_from_pem(text.expose()),
         };
     }
-    if let Some(timeout) = config.query.timeout {
-        options = options.options([("statement_timeout", timeout.as_millis().to_string())]);
-    }
     Ok(logged(options, config))
 }
 
@@ -75,11 +87,10 @@ fn logged(options: PgConnectOptions, config: &Config) -> PgConnectOptions {
         LogLevel::Debug => LevelFilter::Debug,
         _ => LevelFilter::Trace,
     };
-    let options = options.log_statements(if logging.queries { level } else { LevelFilter::Off });
-    match config.query.slow_threshold {
-        Some(threshold) if logging.slow_queries => options.log_slow_statements(LevelFilter::Warn, threshold),
-        _ => options.log_slow_statements(LevelFilter::Off, Duration::ZERO),
-    }
+    // The pool tells slow statements itself, by their shape; sqlx would print them whole.
+    options
+        .log_statements(if logging.queries { level } else { LevelFilter::Off })
+        .log_slow_statements(LevelFilter::Off, Duration::ZERO)
 }
 
 /// The one host there is. What asks for a choice among nodes is refused rather than half done.
@@ -125,13 +136,12 @@ fn ssl_mode(mode: SslMode) -> PgSslMode {
 
 /// Keys that somebody has set and that nothing in this version reads yet.
 pub(crate) fn unread(config: &Config) -> Vec<&'static str> {
-    const UNREAD: [&str; 9] = [
+    const UNREAD: [&str; 8] = [
         "audit.enabled",
         "database.read_replicas",
         "health.enabled",
         "health.interval",
         "monitoring.enabled",
-        "pool.leak_threshold",
         "redis.default_ttl",
         "redis.max_connections",
         "redis.url",
@@ -156,15 +166,14 @@ mod tests {
 
     #[test]
     fn every_setting_arrives() {
-        let config = load(&[
-            ("DATABASE_URL", "postgresql://ann@db.example:6432/app?application_name=ci&sslmode=require"),
-            ("DB_QUERY_TIMEOUT", "1500ms"),
-        ]);
+        let config = load(&[(
+            "DATABASE_URL",
+            "postgresql://ann@db.example:6432/app?application_name=ci&sslmode=require",
+        )]);
         let options = connect_options(&config).expect("one host");
         assert_eq!((options.get_host(), options.get_port()), ("db.example", 6432));
         assert_eq!((options.get_username(), options.get_database()), ("ann", Some("app")));
         assert_eq!(options.get_application_name(), Some("ci"));
-        assert!(options.get_options().is_some_and(|options| options.contains("statement_timeout=1500")));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::Error;
 use async_trait::async_trait;
-use db_core::{Finding, Probe, Status};
+use db_core::{Finding, Probe, Status, with_causes};
 use db_migrate::{Migrations, status};
 use db_pool::Pool;
 use std::sync::Arc;
@@ -48,12 +48,8 @@ impl Probe for MigrationsProbe {
     }
 
     async fn probe(&self) -> Finding {
-        self.look().await.unwrap_or_else(|error| Finding::new(self.name(), Status::Unhealthy, chain(&error)))
+        self.look()
+            .await
+            .unwrap_or_else(|error| Finding::new(self.name(), Status::Unhealthy, with_causes(&error)))
     }
-}
-
-/// An error with its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

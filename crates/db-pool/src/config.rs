@@ -1,7 +1,7 @@
 //! What a pool needs to know: where the server is, how many connections, how long each wait may take.
 
-use crate::Error;
-use db_core::{NO_RECORDER, PasswordProvider, Recorder};
+use crate::{BreakerConfig, CoDel, Error};
+use db_core::{PasswordProvider, Recorder};
 use sqlx::postgres::PgConnectOptions;
 use std::{fmt, num::NonZeroU32, str::FromStr, sync::Arc, time::Duration};
 use url::Url;
@@ -11,38 +11,93 @@ use url::Url;
 pub struct PoolConfig {
     pub(crate) connect: PgConnectOptions,
     pub(crate) password: Option<Arc<dyn PasswordProvider>>,
-    pub(crate) recorder: Arc<dyn Recorder>,
+    pub(crate) recorder: Option<Arc<dyn Recorder>>,
     pub(crate) min_size: u32,
     pub(crate) max_size: NonZeroU32,
+    pub(crate) max_waiting: NonZeroU32,
+    pub(crate) sizing: Sizing,
     pub(crate) acquire_timeout: Duration,
-    pub(crate) connect_timeout: Duration,
+    connect_timeout: Option<Duration>,
+    pub(crate) connect_attempts: NonZeroU32,
+    pub(crate) connects_per_second: NonZeroU32,
+    pub(crate) breaker: BreakerConfig,
+    pub(crate) aging: Duration,
+    pub(crate) codel: Option<CoDel>,
     pub(crate) check_after: Duration,
     pub(crate) check_timeout: Duration,
+    pub(crate) reset: Reset,
     pub(crate) reset_timeout: Duration,
     pub(crate) idle_timeout: Duration,
     pub(crate) max_lifetime: Duration,
+    pub(crate) statement_timeout: Option<Duration>,
+    pub(crate) slow_threshold: Option<Duration>,
+    pub(crate) leak_threshold: Option<Duration>,
+}
+
+/// What is done about session state (settings, advisory locks, temporary tables, LISTEN) when a connection comes back.
+///
+/// The reset is one round trip in the background, after the caller has gone on; it also rolls back a transaction that was
+/// opened by a raw `BEGIN`. A transaction opened through sqlx or the pool and dropped is rolled back under every policy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reset {
+    /// Reset when something may have changed: after a statement whose text says so, and after the connection itself was
+    /// in the caller's hands (`&mut *lease`), where the pool cannot see the statements. Queries that run on `&pool` or
+    /// through the lease's own methods cost nothing.
+    #[default]
+    Smart,
+    /// Reset after every lease.
+    Always,
+    /// Never reset: the callers leave no mark on the session, or want it kept.
+    Never,
+}
+
+/// How many connections may exist between the minimum and the maximum.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sizing {
+    /// As many as the maximum; what is not needed goes after the idle timeout.
+    #[default]
+    Fixed,
+    /// As many as the load needs, measured once a second (Little's law), and no more than the server's
+    /// `max_connections` and this machine's cores can use.
+    Adaptive,
 }
 
 const DEFAULT_MAX_SIZE: NonZeroU32 = NonZeroU32::new(10).expect("ten is not zero");
+const DEFAULT_MAX_WAITING: NonZeroU32 = NonZeroU32::new(10_000).expect("it is not zero");
+const DEFAULT_ATTEMPTS: NonZeroU32 = NonZeroU32::new(3).expect("three is not zero");
+const DEFAULT_CONNECTS: NonZeroU32 = NonZeroU32::new(100).expect("a hundred is not zero");
+const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl PoolConfig {
     /// Defaults around the given server: at most 10 connections and none kept while idle, 30 s to acquire, 10 s to
-    /// connect, checked after 30 s of idling, closed after 10 min of idling or 30 min of life.
+    /// connect, checked after 30 s of idling, closed after 10 min of idling or 30 min of life, reset when it may be
+    /// needed; no statement timeout, slow-query event, leak report or CoDel until asked for.
     #[must_use]
     pub fn new(connect: PgConnectOptions) -> Self {
         Self {
             connect,
             password: None,
-            recorder: Arc::new(NO_RECORDER),
+            recorder: None,
             min_size: 0,
             max_size: DEFAULT_MAX_SIZE,
+            max_waiting: DEFAULT_MAX_WAITING,
+            sizing: Sizing::Fixed,
             acquire_timeout: Duration::from_secs(30),
-            connect_timeout: Duration::from_secs(10),
+            connect_timeout: None,
+            connect_attempts: DEFAULT_ATTEMPTS,
+            connects_per_second: DEFAULT_CONNECTS,
+            breaker: BreakerConfig::default(),
+            aging: Duration::from_secs(1),
+            codel: None,
             check_after: Duration::from_secs(30),
             check_timeout: Duration::from_secs(2),
+            reset: Reset::Smart,
             reset_timeout: Duration::from_secs(2),
             idle_timeout: Duration::from_secs(600),
             max_lifetime: Duration::from_secs(1800),
+            statement_timeout: None,
+            slow_threshold: None,
+            leak_threshold: None,
         }
     }
 
@@ -61,31 +116,46 @@ impl PoolConfig {
         Ok(Self::new(connect))
     }
 
-    /// Asks this provider for the password of each new connection.
+    /// Asks this provider for the password of each new connection, and once more when the server refuses it (28P01).
     #[must_use]
     pub fn password(mut self, provider: Arc<dyn PasswordProvider>) -> Self {
         self.password = Some(provider);
         self
     }
 
-    /// Where measurements go; nowhere unless this is called.
+    /// Where measurements go, under OpenTelemetry's names; nowhere unless this is called.
     #[must_use]
     pub fn recorder(mut self, recorder: Arc<dyn Recorder>) -> Self {
-        self.recorder = recorder;
+        self.recorder = Some(recorder);
         self
     }
 
-    /// How many connections are opened at the start and kept while idle; at most `max_size` of them.
+    /// How many connections are opened at the start and kept while idle.
     #[must_use]
     pub fn min_size(mut self, connections: u32) -> Self {
         self.min_size = connections;
         self
     }
 
-    /// How many connections may exist at once.
+    /// How many connections may exist at once. For a moment there may be more on the server: one that replaces another before
+    /// it expires, and those whose cut query is still being stopped.
     #[must_use]
     pub fn max_size(mut self, connections: NonZeroU32) -> Self {
         self.max_size = connections;
+        self
+    }
+
+    /// Whether the number of connections follows the load.
+    #[must_use]
+    pub fn sizing(mut self, sizing: Sizing) -> Self {
+        self.sizing = sizing;
+        self
+    }
+
+    /// How many callers may wait at once; the next is turned away with [`Error::QueueFull`].
+    #[must_use]
+    pub fn max_waiting(mut self, callers: NonZeroU32) -> Self {
+        self.max_waiting = callers;
         self
     }
 
@@ -96,10 +166,46 @@ impl PoolConfig {
         self
     }
 
-    /// How long one attempt to connect may take.
+    /// How long one attempt to connect may take: 10 s, or the acquire timeout where that is shorter.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.connect_timeout = timeout;
+        self.connect_timeout = Some(timeout);
+        self
+    }
+
+    /// How often a connection is tried before the callers are told, when the server refuses at once. A server that says that it
+    /// is starting up is asked until the acquire timeout has passed.
+    #[must_use]
+    pub fn connect_attempts(mut self, attempts: NonZeroU32) -> Self {
+        self.connect_attempts = attempts;
+        self
+    }
+
+    /// How many connections may be opened in a second, so that a restarted server is not run over.
+    #[must_use]
+    pub fn connects_per_second(mut self, connects: NonZeroU32) -> Self {
+        self.connects_per_second = connects;
+        self
+    }
+
+    /// When to stop trying to connect, and for how long.
+    #[must_use]
+    pub fn breaker(mut self, breaker: BreakerConfig) -> Self {
+        self.breaker = breaker;
+        self
+    }
+
+    /// The head start of a [`Priority`](crate::Priority) class over the next one.
+    #[must_use]
+    pub fn aging(mut self, aging: Duration) -> Self {
+        self.aging = aging;
+        self
+    }
+
+    /// Sheds callers from a queue that stands for too long. Off unless this is called: a batch program would rather wait.
+    #[must_use]
+    pub fn codel(mut self, codel: CoDel) -> Self {
+        self.codel = Some(codel);
         self
     }
 
@@ -110,7 +216,22 @@ impl PoolConfig {
         self
     }
 
-    /// How long the rollback of a connection that came back dirty may take before the connection is discarded.
+    /// How long that answer may take.
+    #[must_use]
+    pub fn check_timeout(mut self, timeout: Duration) -> Self {
+        self.check_timeout = timeout;
+        self
+    }
+
+    /// What is done about session state when a connection comes back.
+    #[must_use]
+    pub fn reset(mut self, reset: Reset) -> Self {
+        self.reset = reset;
+        self
+    }
+
+    /// How long a rollback, a reset, or the end of a cut query may take before the connection is discarded. Callers do not
+    /// wait for it.
     #[must_use]
     pub fn reset_timeout(mut self, timeout: Duration) -> Self {
         self.reset_timeout = timeout;
@@ -124,16 +245,70 @@ impl PoolConfig {
         self
     }
 
-    /// A connection older than this, less up to a tenth by chance, is closed instead of lent.
+    /// A connection older than this, less up to a tenth by chance, is not lent any more; an idle one is replaced before that.
     #[must_use]
     pub fn max_lifetime(mut self, lifetime: Duration) -> Self {
         self.max_lifetime = lifetime;
         self
     }
 
-    /// `min_size`, but never above `max_size`.
-    pub(crate) fn kept(&self) -> u32 {
-        self.min_size.min(self.max_size.get())
+    /// How long a statement may run: the server's `statement_timeout` for every session, and a client-side deadline a little
+    /// later for a server that has fallen silent. No limit unless this is called.
+    #[must_use]
+    pub fn statement_timeout(mut self, limit: Duration) -> Self {
+        self.statement_timeout = Some(limit);
+        self
+    }
+
+    /// Statements that take longer than this are told as `tracing` events with their shape, call site and where the time went.
+    #[must_use]
+    pub fn slow_threshold(mut self, threshold: Duration) -> Self {
+        self.slow_threshold = Some(threshold);
+        self
+    }
+
+    /// Leases older than this are told as `tracing` events, with where they were taken and what the session does.
+    #[must_use]
+    pub fn leak_threshold(mut self, threshold: Duration) -> Self {
+        self.leak_threshold = Some(threshold);
+        self
+    }
+
+    pub(crate) fn attempt_timeout(&self) -> Duration {
+        self.connect_timeout.unwrap_or_else(|| DEFAULT_CONNECT_TIMEOUT.min(self.acquire_timeout))
+    }
+
+    /// Whether the values can hold together.
+    pub(crate) fn validate(&self) -> Result<(), Error> {
+        let refused = |reason: String| Err(Error::Config { reason });
+        if self.min_size > self.max_size.get() {
+            return refused(format!(
+                "min_size {} is above max_size {}; lower the one or raise the other",
+                self.min_size, self.max_size
+            ));
+        }
+        for (name, value) in [
+            ("acquire_timeout", self.acquire_timeout),
+            ("connect_timeout", self.attempt_timeout()),
+            ("check_timeout", self.check_timeout),
+            ("reset_timeout", self.reset_timeout),
+            ("idle_timeout", self.idle_timeout),
+            ("max_lifetime", self.max_lifetime),
+            ("statement_timeout", self.statement_timeout.unwrap_or(Duration::MAX)),
+        ] {
+            if value.is_zero() {
+                return refused(format!("{name} is zero, so nothing could ever succeed; give it a duration"));
+            }
+        }
+        if let Some(limit) = self.connect_timeout
+            && limit > self.acquire_timeout
+        {
+            return refused(format!(
+                "connect_timeout {limit:?} is longer than acquire_timeout {:?}, within which it must fit",
+                self.acquire_timeout
+            ));
+        }
+        Ok(())
     }
 }
 
@@ -154,6 +329,7 @@ impl fmt::Debug for PoolConfig {
 #[cfg(test)]
 mod tests {
     use super::PoolConfig;
+    use std::time::Duration;
 
     #[test]
     fn a_bad_url_is_refused_without_repeating_it() {
@@ -176,5 +352,29 @@ mod tests {
         let shown = format!("{config:?}");
         assert!(shown.contains("db.example") && shown.contains("6432"), "{shown}");
         assert!(!shown.contains("hunter2-secret"), "{shown}");
+    }
+
+    /// A change to the defaults, and what the refusal must name; `None` when it must be accepted.
+    fn check(change: impl FnOnce(PoolConfig) -> PoolConfig, named: Option<&str>) {
+        let config = change(PoolConfig::from_url("postgres://app@db.example/app").expect("valid"));
+        match (config.validate(), named) {
+            (Ok(()), None) => {}
+            (Err(error), Some(named)) => assert!(error.to_string().contains(named), "{error}"),
+            (result, named) => panic!("{result:?}, expected {named:?}"),
+        }
+    }
+
+    #[test]
+    fn values_that_contradict_each_other_are_refused_by_name() {
+        check(|config| config, None);
+        check(|config| config.min_size(11), Some("min_size 11 is above max_size 10"));
+        check(|config| config.acquire_timeout(Duration::ZERO), Some("acquire_timeout is zero"));
+        check(|config| config.statement_timeout(Duration::ZERO), Some("statement_timeout is zero"));
+        check(
+            |config| config.connect_timeout(Duration::from_secs(31)),
+            Some("connect_timeout 31s is longer"),
+        );
+        // A connect timeout that nobody chose gives way.
+        check(|config| config.acquire_timeout(Duration::from_secs(1)), None);
     }
 }

@@ -1,12 +1,22 @@
-//! What can go wrong between a caller and a connection.
+//! What can go wrong between a caller, a connection and an answer.
 
-use db_core::{BoxError, Classify, Retry};
-use std::time::Duration;
+use crate::run::{SHAPE, shape::shape};
+use db_core::{Classify, Retry};
+use std::{error::Error as StdError, fmt, panic::Location, sync::Arc, time::Duration};
 
-/// An error of the pool. Errors of statements are sqlx's own and pass through untouched.
+/// An error of the pool.
+///
+/// Where sqlx's traits leave no choice but sqlx's own error (`query.fetch_one(&pool)`), errors of statements pass through
+/// untouched and the pool's own travel inside `sqlx::Error::AnyDriverError`; [`Error::of`] takes them out again.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// The configuration contradicts itself; nothing was connected.
+    #[error("the pool's configuration cannot hold: {reason}")]
+    Config {
+        /// Which values, and what to change.
+        reason: String,
+    },
     /// The URL cannot be read; the text is kept out of the message, since it may hold a password.
     #[error("not a PostgreSQL URL: {reason}; expected postgresql://user:password@host:port/database")]
     Url {
@@ -14,7 +24,9 @@ pub enum Error {
         reason: String,
     },
     /// Every connection was busy for as long as the caller could wait.
-    #[error("no connection within {waited:?}: {in_use} of {max} in use, {waiting} waiting")]
+    #[error(
+        "no connection within {waited:?}: {in_use} of {max} in use, {opening} being opened, {waiting} waiting"
+    )]
     Exhausted {
         /// How long the caller waited.
         waited: Duration,
@@ -22,50 +34,364 @@ pub enum Error {
         in_use: u32,
         /// The most that may exist.
         max: u32,
+        /// Connections being opened at that moment.
+        opening: u32,
         /// Callers waiting at that moment, this one included.
         waiting: u32,
-    },
-    /// A new connection could not be made.
-    #[error("cannot connect to {server}")]
-    Connect {
-        /// Host and port, or the socket's directory, and the database.
-        server: String,
-        /// The SQLSTATE, where the server answered.
-        sqlstate: Option<String>,
-        /// The driver's reason.
+        /// The last failure to open a connection while the caller waited, if there was one.
         #[source]
-        source: BoxError,
+        last_failure: Option<Box<ConnectError>>,
     },
-    /// A new connection took longer than its deadline.
-    #[error("no connection to {server} within {waited:?}")]
-    ConnectTimeout {
-        /// Host and port, or the socket's directory, and the database.
-        server: String,
-        /// The deadline that passed.
+    /// As many callers wait as may.
+    #[error("{waiting} callers wait for a connection already, which is the limit")]
+    QueueFull {
+        /// Callers waiting at that moment.
+        waiting: u32,
+    },
+    /// At the pace of the queue the caller's deadline would have passed first, so it was turned away at once.
+    #[error("a connection is expected in {expected:?}, which is past the deadline in {left:?}")]
+    TooLate {
+        /// When the queue would have served the caller.
+        expected: Duration,
+        /// What was left of its deadline.
+        left: Duration,
+    },
+    /// The queue has stood for longer than CoDel's interval, and the caller was shed to shorten it.
+    #[error("turned away after {waited:?}: callers have waited over the target for too long")]
+    Shed {
+        /// How long the caller waited.
         waited: Duration,
     },
-    /// The password provider failed.
-    #[error("the password provider failed")]
-    Password {
-        /// The provider's reason.
+    /// The task that waits holds a connection itself, and none came back to the pool while it waited.
+    #[error(
+        "self-deadlock: the task that waited {waited:?} for a connection at {wanted_at} holds one since {held_for:?}, \
+         taken at {held_at}; pass that one on instead of acquiring another, or give it back first"
+    )]
+    SelfDeadlock {
+        /// How long the task waited.
+        waited: Duration,
+        /// Where it asked for another connection.
+        wanted_at: &'static Location<'static>,
+        /// Where it took the one it holds.
+        held_at: &'static Location<'static>,
+        /// How long it has held it.
+        held_for: Duration,
+    },
+    /// A new connection could not be made.
+    #[error(transparent)]
+    Connect(ConnectError),
+    /// Too many attempts to connect have failed in a row; no further one is made for a while.
+    #[error("no attempt to connect for another {retry_in:?}, since the last ones failed")]
+    BreakerOpen {
+        /// When the next attempt is due.
+        retry_in: Duration,
+        /// The last failure.
         #[source]
-        source: BoxError,
+        last_failure: Option<Box<ConnectError>>,
+    },
+    /// The server refused a statement, or the connection broke under it.
+    #[error("statement failed{}{}", Labelled(" with SQLSTATE ", sqlstate.as_deref()), Labelled(": ", Some(shape)))]
+    Statement {
+        /// The statement's text without its literals; empty where it was run on a bare connection.
+        shape: String,
+        /// The SQLSTATE, where the server answered.
+        sqlstate: Option<String>,
+        /// What may be done about it; decided from the SQLSTATE or the driver's error.
+        retry: Retry,
+        /// The driver's error.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// A statement took longer than it may; the server was told to stop it.
+    #[error("no answer within {limit:?}: {shape}")]
+    StatementTimeout {
+        /// The statement's text without its literals.
+        shape: String,
+        /// What it may take.
+        limit: Duration,
     },
     /// The pool was closed.
     #[error("the pool is closed")]
     Closed,
 }
 
+impl Error {
+    /// The pool's error inside an error of sqlx, if that is what it is.
+    #[must_use]
+    pub fn of(error: &sqlx::Error) -> Option<&Self> {
+        match error {
+            sqlx::Error::AnyDriverError(inner) => inner.downcast_ref(),
+            _ => None,
+        }
+    }
+
+    /// The failure to connect behind this error, if one is known.
+    #[must_use]
+    pub fn connect_error(&self) -> Option<&ConnectError> {
+        match self {
+            Self::Connect(error) => Some(error),
+            Self::Exhausted { last_failure, .. } | Self::BreakerOpen { last_failure, .. } => {
+                last_failure.as_deref()
+            }
+            _ => None,
+        }
+    }
+
+    /// Makes an error of the pool out of one of the driver, once and for all: the pool's own comes out as it went in.
+    pub(crate) fn of_statement(sql: &str, error: sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::PoolClosed => Self::Closed,
+            sqlx::Error::AnyDriverError(inner) => match inner.downcast::<Self>() {
+                Ok(own) => *own,
+                Err(inner) => Self::statement(sql, sqlx::Error::AnyDriverError(inner)),
+            },
+            error => Self::statement(sql, error),
+        }
+    }
+
+    fn statement(sql: &str, source: sqlx::Error) -> Self {
+        let sqlstate =
+            source.as_database_error().and_then(|error| error.code()).map(|code| code.into_owned());
+        Self::Statement { shape: shape(sql, SHAPE), retry: retry_of(&source), sqlstate, source }
+    }
+}
+
+/// What may be done about an error of sqlx; the one place where the driver's errors are classified.
+#[must_use]
+pub fn retry_of(error: &sqlx::Error) -> Retry {
+    match error {
+        sqlx::Error::Database(error) => error.code().map_or(Retry::Never, |code| Retry::of_sqlstate(&code)),
+        sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::Tls(_) | sqlx::Error::WorkerCrashed => {
+            Retry::Reconnect
+        }
+        sqlx::Error::PoolTimedOut => Retry::Safe,
+        other => Error::of(other).map_or(Retry::Never, Classify::retry),
+    }
+}
+
+/// A part of a message that is there only when there is something to say.
+struct Labelled<'a>(&'static str, Option<&'a str>);
+
+impl fmt::Display for Labelled<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.1 {
+            Some(text) if !text.is_empty() => write!(f, "{}{text}", self.0),
+            _ => Ok(()),
+        }
+    }
+}
+
 impl Classify for Error {
     fn retry(&self) -> Retry {
         match self {
-            // A server that refuses this user, database or password refuses them again.
-            Self::Connect { sqlstate: Some(code), .. } => Retry::of_sqlstate(code),
+            Self::Connect(error) => error.retry(),
+            Self::Statement { retry, .. } => *retry,
+            // Nothing was sent, or what was sent was stopped before it answered.
             Self::Exhausted { .. }
-            | Self::ConnectTimeout { .. }
-            | Self::Connect { sqlstate: None, .. }
-            | Self::Password { .. } => Retry::Safe,
-            Self::Url { .. } | Self::Closed => Retry::Never,
+            | Self::QueueFull { .. }
+            | Self::TooLate { .. }
+            | Self::Shed { .. }
+            | Self::BreakerOpen { .. } => Retry::Safe,
+            Self::StatementTimeout { .. }
+            | Self::SelfDeadlock { .. }
+            | Self::Config { .. }
+            | Self::Url { .. }
+            | Self::Closed => Retry::Never,
         }
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    /// For `?` where statements run on a bare connection; their shape is not known there.
+    fn from(error: sqlx::Error) -> Self {
+        Self::of_statement("", error)
+    }
+}
+
+impl From<Error> for sqlx::Error {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Closed => Self::PoolClosed,
+            Error::Statement { source, .. } => source,
+            other => Self::AnyDriverError(Box::new(other)),
+        }
+    }
+}
+
+/// Why a connection could not be opened.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ConnectError {
+    /// The kind of failure.
+    pub fault: Fault,
+    /// Host and port, or the socket's folder, and the database.
+    pub server: Arc<str>,
+    /// Attempts made before giving up.
+    pub attempts: u32,
+    /// From the first attempt to the last failure.
+    pub elapsed: Duration,
+    /// The SQLSTATE, where the server answered.
+    pub sqlstate: Option<String>,
+    /// The driver's or the password provider's reason.
+    pub source: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+impl ConnectError {
+    /// An error for a store of one's own: one attempt that took `elapsed`.
+    #[must_use]
+    pub fn new(fault: Fault, server: impl Into<Arc<str>>, elapsed: Duration) -> Self {
+        Self { fault, server: server.into(), attempts: 1, elapsed, sqlstate: None, source: None }
+    }
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { fault, server, attempts, elapsed, .. } = self;
+        let plural = if *attempts == 1 { "" } else { "s" };
+        write!(f, "cannot connect to {server}: {fault} ({attempts} attempt{plural} in {elapsed:.1?})")
+    }
+}
+
+impl StdError for ConnectError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_ref().map(|source| &**source as &(dyn StdError + 'static))
+    }
+}
+
+impl Classify for ConnectError {
+    fn retry(&self) -> Retry {
+        self.fault.retry()
+    }
+}
+
+/// What stood in the way of a connection; each says what to look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Fault {
+    /// The host's name leads to no address.
+    Unresolved,
+    /// Nobody listens at the address or in the socket's folder.
+    Refused,
+    /// The network fails on the way, or the connection broke during the greeting.
+    Unreachable,
+    /// No answer within the connect timeout.
+    TimedOut,
+    /// TLS is required and not offered, or its handshake failed.
+    Tls,
+    /// The server refused the password (28P01).
+    Password,
+    /// The server's rules refuse this user, host or database (28000).
+    Denied,
+    /// The database does not exist (3D000).
+    UnknownDatabase,
+    /// The server has no connection left (53300).
+    TooManyConnections,
+    /// The server starts up, shuts down or recovers (57P03).
+    NotReady,
+    /// The password provider failed.
+    Provider,
+    /// The server refused for another reason; see the SQLSTATE.
+    Server,
+    /// The answer was none of PostgreSQL's, or the configuration cannot be used.
+    Protocol,
+}
+
+impl Fault {
+    /// The fault that a SQLSTATE during the greeting means.
+    pub(crate) fn of(sqlstate: &str) -> Self {
+        match sqlstate {
+            "28P01" => Self::Password,
+            "28000" => Self::Denied,
+            "3D000" => Self::UnknownDatabase,
+            "53300" => Self::TooManyConnections,
+            "57P03" => Self::NotReady,
+            _ => Self::Server,
+        }
+    }
+
+    /// Whether the next moment may bring another answer; the others need a person.
+    #[must_use]
+    pub fn passes(self) -> bool {
+        match self {
+            Self::Refused
+            | Self::Unreachable
+            | Self::TimedOut
+            | Self::Unresolved
+            | Self::TooManyConnections
+            | Self::NotReady
+            | Self::Provider => true,
+            Self::Tls
+            | Self::Password
+            | Self::Denied
+            | Self::UnknownDatabase
+            | Self::Server
+            | Self::Protocol => false,
+        }
+    }
+
+    fn retry(self) -> Retry {
+        if self.passes() { Retry::Safe } else { Retry::Never }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unresolved => "the host name leads to no address",
+            Self::Refused => "nobody listens there; is the server running?",
+            Self::Unreachable => "the network failed",
+            Self::TimedOut => "no answer within the connect timeout",
+            Self::Tls => {
+                "no TLS session; the server may not offer it, or sslmode or the certificates do not fit"
+            }
+            Self::Password => "the server refused the password",
+            Self::Denied => "the server's access rules (pg_hba.conf) refuse this user",
+            Self::UnknownDatabase => "the database does not exist",
+            Self::TooManyConnections => "the server has no connection left (max_connections)",
+            Self::NotReady => "the server is starting up, shutting down or recovering",
+            Self::Provider => "the password provider failed",
+            Self::Server => "the server refused",
+            Self::Protocol => "the answer was not understood",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ConnectError, Error, Fault};
+    use db_core::{Classify, Retry};
+    use std::time::Duration;
+
+    #[test]
+    fn the_class_follows_the_fault() {
+        for (fault, retry) in [
+            (Fault::Refused, Retry::Safe),
+            (Fault::TooManyConnections, Retry::Safe),
+            (Fault::NotReady, Retry::Safe),
+            (Fault::Password, Retry::Never),
+            (Fault::UnknownDatabase, Retry::Never),
+            (Fault::Tls, Retry::Never),
+        ] {
+            let error = Error::Connect(ConnectError::new(fault, "db:5432/app", Duration::ZERO));
+            assert_eq!(error.retry(), retry, "{fault:?}");
+        }
+    }
+
+    #[test]
+    fn the_message_says_where_how_often_and_how_long() {
+        let mut error = ConnectError::new(Fault::Refused, "db:5432/app", Duration::from_millis(120));
+        error.attempts = 3;
+        assert_eq!(
+            error.to_string(),
+            "cannot connect to db:5432/app: nobody listens there; is the server running? (3 attempts in 120.0ms)"
+        );
+    }
+
+    #[test]
+    fn it_survives_the_way_through_sqlx() {
+        let error = sqlx::Error::from(Error::QueueFull { waiting: 7 });
+        assert!(matches!(Error::of(&error), Some(Error::QueueFull { waiting: 7 })));
+        assert_eq!(super::retry_of(&error), Retry::Safe);
+        assert!(matches!(sqlx::Error::from(Error::Closed), sqlx::Error::PoolClosed));
     }
 }

@@ -1,6 +1,11 @@
 //! A connection on loan, and what is done with it when it comes back.
 
-use crate::{pool::Permit, stash::Held};
+use crate::{
+    Reset,
+    conn::Conn,
+    held::Held,
+    recover::{self, Disorder},
+};
 use sqlx::{Connection, PgConnection};
 use std::{
     fmt,
@@ -9,99 +14,142 @@ use std::{
     pin::pin,
     sync::Arc,
     task::{Context, Poll, Waker},
-    time::Instant,
 };
-use tokio::time::timeout;
 
 /// A connection on loan; dropping it gives the connection back.
 ///
-/// It derefs to sqlx's `PgConnection`, so `&mut *lease` runs any sqlx query. A transaction begun through sqlx and
-/// dropped is rolled back before the connection is lent again; a query whose future was dropped half-way is waited for
-/// in the background within the reset timeout, and past it the connection is discarded. A transaction begun by a raw
-/// `BEGIN` is not seen: use sqlx's `begin`.
+/// It derefs to sqlx's `PgConnection`, so `&mut *lease` runs any sqlx query. `&mut lease` is an executor as well, and the
+/// better one: the pool then sees the statements and knows when the session needs no [`Reset`].
+///
+/// # What dropping does
+/// Nothing waits. A lease that was only used for statements that leave no mark goes straight to the next caller. Otherwise
+/// a task of the pool puts the connection in order: a transaction that was left open is rolled back, session state is
+/// reset as the policy says, and a query whose future was dropped half-way is stopped on the server, while the lease's
+/// place in the pool is free already. A connection that cannot be put in order within the reset timeout is closed.
 pub struct Lease {
     held: Option<Held>,
-    permit: Option<Permit>,
+    mark: bool,
     spent: bool,
 }
 
 impl Lease {
-    pub(crate) fn new(held: Held, permit: Permit) -> Self {
-        Self { held: Some(held), permit: Some(permit), spent: false }
+    pub(crate) fn new(held: Held) -> Self {
+        Self { held: Some(held), mark: false, spent: false }
     }
 
-    /// Closes the connection when the lease ends, however it ends, instead of lending it on. For work that leaves its
-    /// mark on the session: advisory locks, settings, temporary tables.
+    /// Closes the connection when the lease ends, however it ends, instead of lending it on. For what a reset does not
+    /// undo, such as a loaded library.
     pub fn discard_on_return(&mut self) {
         self.spent = true;
     }
 
-    fn connection(&self) -> &Held {
+    /// Undoes [`discard_on_return`](Self::discard_on_return): the work that could have left the conversation with the
+    /// server out of step has ended in step.
+    pub(crate) fn keep_on_return(&mut self) {
+        self.spent = false;
+    }
+
+    /// The connection, in hands that vouch for it: what is run on it neither changes session state nor leaves a
+    /// transaction open, so it needs no reset, which saves a round trip in the background. What `&mut *lease` gives is
+    /// reset under [`Reset::Smart`], since the pool does not see what is run on it.
+    pub fn vouched(&mut self) -> &mut PgConnection {
+        &mut self.held_mut().conn_mut().live
+    }
+
+    /// Takes the connection out of the pool for good. The pool opens another in its place when one is needed.
+    #[must_use]
+    pub fn detach(mut self) -> PgConnection {
+        let held = self.held.take().expect("a lease holds its connection until it is dropped");
+        held.take().live.into_inner()
+    }
+
+    /// Closes the connection, with a goodbye to the server, instead of giving it back.
+    ///
+    /// # Cancel safety
+    /// A dropped future closes the connection without the goodbye.
+    pub async fn close(mut self) {
+        if let Some(held) = self.held.take() {
+            let shared = Arc::clone(held.shared());
+            let conn = held.take();
+            shared.store.retire(conn.live).await;
+        }
+    }
+
+    /// A statement that the pool has seen may have left its mark on the session.
+    pub(crate) fn mark(&mut self) {
+        self.mark = true;
+    }
+
+    pub(crate) fn held(&self) -> &Held {
         self.held.as_ref().expect("a lease holds its connection until it is dropped")
+    }
+
+    pub(crate) fn held_mut(&mut self) -> &mut Held {
+        self.held.as_mut().expect("a lease holds its connection until it is dropped")
+    }
+
+    pub(crate) fn conn_mut(&mut self) -> &mut Conn {
+        self.held_mut().conn_mut()
     }
 }
 
 impl Deref for Lease {
     type Target = PgConnection;
     fn deref(&self) -> &PgConnection {
-        &self.connection().live
+        &self.held().conn().live
     }
 }
 
 impl DerefMut for Lease {
+    /// The pool does not see what is run on it from here on.
     fn deref_mut(&mut self) -> &mut PgConnection {
-        &mut self.held.as_mut().expect("a lease holds its connection until it is dropped").live
+        self.mark = true;
+        self.vouched()
+    }
+}
+
+impl AsMut<PgConnection> for Lease {
+    fn as_mut(&mut self) -> &mut PgConnection {
+        self
     }
 }
 
 impl fmt::Debug for Lease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lease").finish_non_exhaustive()
+        let backend = self.held.as_ref().and_then(|held| held.conn().identity).map(|identity| identity.pid);
+        f.debug_struct("Lease").field("backend", &backend).finish_non_exhaustive()
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let (Some(mut held), Some(permit)) = (self.held.take(), self.permit.take()) else { return };
+        let Some(mut held) = self.held.take() else { return };
         if self.spent {
-            return discard(held, permit);
+            return drop(held);
         }
+        let mark = match held.shared().config.reset {
+            Reset::Smart => self.mark,
+            Reset::Always => true,
+            Reset::Never => false,
+        };
         // sqlx answers a flush at once when nothing is queued and nothing is owed by the server; anything else is what
         // a dropped transaction or a dropped query left behind.
-        match poll_now(held.live.flush()) {
-            Poll::Ready(Ok(())) if !held.live.is_in_transaction() => give_back(held, permit),
-            Poll::Ready(Ok(()) | Err(_)) => discard(held, permit),
-            Poll::Pending => {
-                let runtime = permit.shared().runtime.clone();
-                runtime.spawn(reset(held, permit));
-            }
-        }
+        let live = &mut held.conn_mut().live;
+        let unsent = live.should_flush();
+        let disorder = match poll_now(live.flush()) {
+            // A transaction whose guard was leaked: nothing will ever end it.
+            Poll::Ready(Ok(())) if live.is_in_transaction() => return drop(held),
+            Poll::Ready(Ok(())) if !mark => return held.give_back(),
+            Poll::Ready(Ok(())) => Disorder::Marked,
+            // The answer to a statement that failed is still to be read to its end.
+            Poll::Ready(Err(sqlx::Error::Database(_))) => Disorder::Unsent,
+            Poll::Ready(Err(_)) => return drop(held),
+            Poll::Pending if unsent => Disorder::Unsent,
+            Poll::Pending => Disorder::Running,
+        };
+        let runtime = held.shared().runtime.clone();
+        runtime.spawn(recover::restore(held, disorder, mark));
     }
-}
-
-/// Waits until the server is done with what was left behind, then lends the connection on.
-async fn reset(mut held: Held, permit: Permit) {
-    let deadline = permit.shared().reset_timeout;
-    match timeout(deadline, held.live.flush()).await {
-        Ok(Ok(())) if !held.live.is_in_transaction() => give_back(held, permit),
-        Ok(Ok(()) | Err(_)) | Err(_) => discard(held, permit),
-    }
-}
-
-fn give_back(mut held: Held, permit: Permit) {
-    let shared = Arc::clone(permit.shared());
-    held.idle_since = Instant::now();
-    let surplus = shared.put(held);
-    // The connection is in the stash before the next caller is let in, so that it finds it.
-    drop(permit);
-    if let Some(surplus) = surplus {
-        shared.retire(surplus);
-    }
-}
-
-fn discard(held: Held, permit: Permit) {
-    permit.shared().discard(held);
-    drop(permit);
 }
 
 /// Polls once without waiting: what is ready at once needed neither the server nor a timer.

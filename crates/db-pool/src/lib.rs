@@ -11,7 +11,7 @@
 //! let config = PoolConfig::from_url("postgresql://app@localhost/app")?
 //!     .max_size(8.try_into()?)
 //!     .acquire_timeout(Duration::from_secs(2));
-//! let pool = Pool::connect(config).await?;
+//! let pool = Pool::connect(&config).await?;
 //!
 //! let mut lease = pool.acquire().await?;
 //! let mut tx = sqlx::Connection::begin(&mut *lease).await?;
@@ -27,20 +27,34 @@
 //! ```
 
 mod config;
+mod conn;
 mod error;
+mod gate;
+mod held;
 mod lease;
-mod mobc_store;
+mod life;
 mod pool;
 mod probe;
-mod stash;
+mod recover;
+mod run;
+mod session;
+mod shared;
 mod stats;
 mod store;
+mod sync;
+mod transaction;
 
-pub use config::PoolConfig;
-pub use error::Error;
+pub use config::{PoolConfig, Reset, Sizing};
+pub use error::{ConnectError, Error, Fault, retry_of};
+pub use gate::{
+    codel::{CoDel, InvalidCoDel},
+    queue::Priority,
+};
 pub use lease::Lease;
-pub use mobc_store::MobcStore;
-pub use pool::Pool;
+pub use life::breaker::{BreakerConfig, BreakerState, InvalidBreaker};
+pub use pool::{AbandonedLease, AcquireOptions, CloseReport, Pool};
 pub use probe::PoolProbe;
+pub use run::Run;
 pub use stats::Stats;
-pub use store::{Live, Store};
+pub use store::{Live, Store, direct::DirectStore, mobc::MobcStore};
+pub use transaction::{Access, Isolation, Transaction, TransactionOptions, savepoint};

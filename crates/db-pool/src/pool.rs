@@ -1,40 +1,97 @@
-//! The pool: a permit for each connection that may exist, and a stash of those that idle.
+//! The pool's handle: connecting, acquiring, resizing, closing.
 
 use crate::{
-    Error, Lease, MobcStore, PoolConfig, Stats, Store,
-    stash::{Ages, Fitness, Held, Stash, expiry},
-    stats::{Counters, Raised},
+    DirectStore, Error, Lease, PoolConfig, Priority, Sizing, Stats, Store,
+    conn::Conn,
+    gate::{Answer, Asked, Key, Refusal},
+    held::Held,
+    life::{ages::Fitness, keeper, leaks::Checkout, opener},
+    shared::Shared,
+    stats::tally,
 };
-use db_core::Recorder;
-use sqlx::Connection;
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering::Relaxed},
+    future::{Future, poll_fn},
+    num::NonZeroU32,
+    panic::Location,
+    pin::Pin,
+    sync::{Arc, PoisonError},
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
-use tokio::{
-    runtime::Handle,
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::{timeout, timeout_at},
-};
+use tokio::time::{timeout, timeout_at};
 
 /// A pool of connections to one server. Cloning it is cheap, and every clone is the same pool.
+///
+/// `&pool` is a sqlx executor, so `sqlx::query("..").fetch_one(&pool)` and the `query!` macros take it as they take a
+/// `PgPool`.
+///
+/// It belongs to the tokio runtime it was connected on. Leases may be dropped anywhere.
 #[derive(Clone)]
 pub struct Pool {
     shared: Arc<Shared>,
+}
+
+/// What one request for a connection may ask for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AcquireOptions {
+    priority: Priority,
+    timeout: Option<Duration>,
+}
+
+impl AcquireOptions {
+    /// Normal priority, and the pool's acquire timeout.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { priority: Priority::Normal, timeout: None }
+    }
+
+    /// How urgent the request is among those that wait.
+    #[must_use]
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// How long the request may take in all, instead of the pool's acquire timeout. A request that the queue cannot
+    /// serve in this time is turned away at once.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+}
+
+/// What [`Pool::close`] had to leave behind.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct CloseReport {
+    /// The leases that had not come back at the end of the grace.
+    pub abandoned: Vec<AbandonedLease>,
+}
+
+/// A lease that outlived its pool; its connection is closed when it is dropped.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct AbandonedLease {
+    /// Where it was acquired.
+    pub taken_at: &'static Location<'static>,
+    /// How long it has been held.
+    pub held: Duration,
+    /// The server process behind it.
+    pub backend: Option<i32>,
 }
 
 impl Pool {
     /// Connects once, so that a wrong address or password is told here and now, and opens what `min_size` asks for.
     ///
     /// # Errors
-    /// [`Error::Connect`], [`Error::ConnectTimeout`] or [`Error::Password`] when the first connection fails.
+    /// [`Error::Config`] when the values contradict each other; [`Error::Connect`] when the first connection fails.
     ///
     /// # Cancel safety
     /// A dropped future closes what it has opened.
-    pub async fn connect(config: PoolConfig) -> Result<Self, Error> {
-        let store = Arc::new(MobcStore::new(&config));
-        Self::with_store(config, store).await
+    pub async fn connect(config: &PoolConfig) -> Result<Self, Error> {
+        Self::with_store(config, Arc::new(DirectStore::new(config))).await
     }
 
     /// The same from a `postgresql://` URL and defaults.
@@ -42,125 +99,129 @@ impl Pool {
     /// # Errors
     /// [`Error::Url`], and those of [`Pool::connect`].
     pub async fn connect_url(url: &str) -> Result<Self, Error> {
-        Self::connect(PoolConfig::from_url(url)?).await
+        Self::connect(&PoolConfig::from_url(url)?).await
     }
 
     /// The same over another store.
     ///
     /// # Errors
     /// Those of [`Pool::connect`].
-    pub async fn with_store(config: PoolConfig, store: Arc<dyn Store>) -> Result<Self, Error> {
-        let shared = Arc::new(Shared {
-            permits: Arc::new(Semaphore::new(config.max_size.get() as usize)),
-            stash: Mutex::default(),
-            counters: Counters::default(),
-            store,
-            recorder: Arc::clone(&config.recorder),
-            runtime: Handle::current(),
-            ages: Ages { check_after: config.check_after, idle_timeout: config.idle_timeout },
-            kept: config.kept(),
-            max_size: config.max_size.get(),
-            acquire_timeout: config.acquire_timeout,
-            reset_timeout: config.reset_timeout,
-            max_lifetime: config.max_lifetime,
-        });
-        let pool = Self { shared };
+    pub async fn with_store(config: &PoolConfig, store: Arc<dyn Store>) -> Result<Self, Error> {
+        config.validate()?;
+        let limit = match config.sizing {
+            Sizing::Fixed => config.max_size.get(),
+            Sizing::Adaptive => config.min_size.max(1),
+        };
+        let pool = Self { shared: Arc::new(Shared::new(config.clone(), store, limit)) };
         let mut leases = vec![pool.acquire().await?];
-        while leases.len() < pool.shared.kept as usize {
+        while leases.len() < config.min_size as usize {
             leases.push(pool.acquire().await?);
         }
         drop(leases);
+        keeper::start(&pool.shared);
         Ok(pool)
     }
 
     /// Lends a connection: the one that came back last, or a new one.
     ///
     /// # Errors
-    /// [`Error::Exhausted`] at the deadline, [`Error::Closed`] after [`Pool::close`], and those of [`Pool::connect`] when
-    /// a new connection is needed and cannot be made.
+    /// At the deadline [`Error::Exhausted`], or [`Error::SelfDeadlock`] when the waiting task itself holds a connection
+    /// and none came back meanwhile. At once [`Error::QueueFull`], [`Error::TooLate`] and, while nothing is lent,
+    /// [`Error::Connect`] or [`Error::BreakerOpen`]; [`Error::Shed`] under CoDel; [`Error::Closed`] after
+    /// [`Pool::close`].
     ///
     /// # Cancel safety
-    /// A dropped future leaves the queue and gives back what it held.
-    pub async fn acquire(&self) -> Result<Lease, Error> {
-        let started = Instant::now();
-        let permit = match Arc::clone(&self.shared.permits).try_acquire_owned() {
-            Ok(permit) => Permit::new(permit, &self.shared),
-            Err(tokio::sync::TryAcquireError::Closed) => return Err(Error::Closed),
-            Err(tokio::sync::TryAcquireError::NoPermits) => self.wait(started).await?,
-        };
-        let lease = match self.shared.take_fresh() {
-            Taken::Fresh(held) => Lease::new(held, permit),
-            Taken::Stale(held) => self.refresh(Some(held), permit, started).await?,
-            Taken::None => self.refresh(None, permit, started).await?,
-        };
-        self.shared.counters.acquires.fetch_add(1, Relaxed);
-        Ok(lease)
+    /// A dropped future leaves the queue, and a connection that was meant for it goes to the next in line.
+    #[track_caller]
+    pub fn acquire(&self) -> impl Future<Output = Result<Lease, Error>> + Send + use<> {
+        acquire(Arc::clone(&self.shared), AcquireOptions::new(), Location::caller())
+    }
+
+    /// The same with a priority or a deadline of its own.
+    ///
+    /// # Errors
+    /// Those of [`Pool::acquire`].
+    ///
+    /// # Cancel safety
+    /// That of [`Pool::acquire`].
+    #[track_caller]
+    pub fn acquire_with(
+        &self,
+        options: AcquireOptions,
+    ) -> impl Future<Output = Result<Lease, Error>> + Send + use<> {
+        acquire(Arc::clone(&self.shared), options, Location::caller())
+    }
+
+    /// Lends a connection if one idles and nobody waits; never waits, connects, or checks.
+    #[track_caller]
+    #[must_use]
+    pub fn try_acquire(&self) -> Option<Lease> {
+        let now = Instant::now();
+        let label = Checkout { site: Location::caller(), task: tokio::task::try_id() };
+        let (conn, seat) = self.shared.gate.try_take(label, now)?.ok()?;
+        let held = Held::new(Arc::clone(&self.shared), conn, seat);
+        match self.shared.ages.fitness(held.conn().expires, held.conn().idle_since, now) {
+            Fitness::Fresh => Some(Lease::new(held)),
+            Fitness::Check | Fitness::Expired => {
+                held.give_back();
+                None
+            }
+        }
     }
 
     /// The figures of this moment.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let idle = self.shared.stash().len();
-        self.shared.counters.snapshot(self.shared.max_size, idle)
+        let now = Instant::now();
+        let breaker = self.shared.breaker.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = (breaker.state(now), breaker.opened());
+        drop(breaker);
+        let config = &self.shared.config;
+        self.shared.counters.snapshot(config.max_size.get(), self.shared.gate.census(now), state)
     }
 
-    /// Lends nothing more, waits up to `grace` for what is lent, and closes what idles. Leases that come back later
-    /// are closed then.
+    /// Sets how many connections may exist from now on. Surplus that idles is closed now, surplus that is lent when it
+    /// comes back; new room goes to those who wait. An adaptive pool goes on from there.
+    pub fn resize(&self, size: NonZeroU32) {
+        let after = self.shared.gate.resize(size.get());
+        self.shared.settle(after);
+    }
+
+    /// Turns away everybody who waits, lends nothing more, closes what idles, and waits up to `grace` for what is lent.
+    /// Leases that come back later are closed then; the report names them.
     ///
     /// # Cancel safety
-    /// The pool stays closed to new callers; connections that idled are closed without a goodbye.
-    pub async fn close(&self, grace: Duration) {
-        // Taking every permit is waiting for every lease; closing the gate afterwards turns waiting callers away.
-        let everything = self.shared.permits.acquire_many(self.shared.max_size);
-        let all = timeout(grace, everything).await;
-        self.shared.permits.close();
-        drop(all);
-        while let Some(held) = self.shared.take() {
-            self.shared.counters.closes.fetch_add(1, Relaxed);
-            self.shared.store.retire(held.live).await;
+    /// The pool stays closed; leases that come back are closed.
+    pub async fn close(&self, grace: Duration) -> CloseReport {
+        let shared = &self.shared;
+        let mut after = shared.gate.close();
+        after.wake_all();
+        let goodbyes = after.retire.drain(..).map(|conn| {
+            tally(&shared.counters.closes);
+            shared.store.retire(conn.live)
+        });
+        for goodbye in goodbyes.collect::<Vec<_>>() {
+            goodbye.await;
         }
+        let _ = timeout(grace, poll_fn(|context| shared.gate.poll_drained(context))).await;
+        shared.side.close().await;
+        let now = Instant::now();
+        let abandoned = shared.gate.holders().into_iter().map(|holder| AbandonedLease {
+            taken_at: holder.label.site,
+            held: now.saturating_duration_since(holder.since),
+            backend: holder.backend,
+        });
+        CloseReport { abandoned: abandoned.collect() }
     }
 
     /// Whether [`Pool::close`] was called.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.shared.permits.is_closed()
+        self.shared.gate.is_closed()
     }
 
-    async fn wait(&self, started: Instant) -> Result<Permit, Error> {
-        let shared = &self.shared;
-        let waiting = Raised::by_one(&shared.counters.waiting);
-        let permit = timeout(shared.acquire_timeout, Arc::clone(&shared.permits).acquire_owned()).await;
-        let waited = started.elapsed();
-        let result = match permit {
-            Ok(Ok(permit)) => Ok(Permit::new(permit, shared)),
-            Ok(Err(_)) => Err(Error::Closed),
-            Err(_) => Err(self.exhausted(waited)),
-        };
-        drop(waiting);
-        shared.counters.waits.fetch_add(1, Relaxed);
-        let nanos = u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX);
-        shared.counters.wait_nanos.fetch_add(nanos, Relaxed);
-        shared.recorder.timing("db.client.connection.wait_time", &[], waited);
-        result
-    }
-
-    fn exhausted(&self, waited: Duration) -> Error {
-        self.shared.counters.timeouts.fetch_add(1, Relaxed);
-        self.shared.recorder.count("db.client.connection.timeouts", &[], 1);
-        let stats = self.stats();
-        Error::Exhausted { waited, in_use: stats.in_use, max: stats.max_size, waiting: stats.waiting }
-    }
-
-    /// The cold path: checks what has idled, and opens a connection when nothing else is left.
-    async fn refresh(&self, first: Option<Held>, permit: Permit, started: Instant) -> Result<Lease, Error> {
-        let deadline =
-            tokio::time::Instant::now() + self.shared.acquire_timeout.saturating_sub(started.elapsed());
-        match timeout_at(deadline, self.shared.ready(first)).await {
-            Ok(Ok(held)) => Ok(Lease::new(held, permit)),
-            Ok(Err(error)) => Err(error),
-            Err(_) => Err(self.exhausted(started.elapsed())),
-        }
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 }
 
@@ -170,130 +231,154 @@ impl fmt::Debug for Pool {
     }
 }
 
-/// What every clone of a pool and every lease share.
-pub(crate) struct Shared {
-    permits: Arc<Semaphore>,
-    stash: Mutex<Stash>,
-    counters: Counters,
-    store: Arc<dyn Store>,
-    recorder: Arc<dyn Recorder>,
-    pub(crate) runtime: Handle,
-    ages: Ages,
-    kept: u32,
-    max_size: u32,
-    acquire_timeout: Duration,
-    pub(crate) reset_timeout: Duration,
-    max_lifetime: Duration,
-}
-
-enum Taken {
-    Fresh(Held),
-    Stale(Held),
-    None,
-}
-
-impl Shared {
-    /// Held only for a push or a pop; a panic inside cannot leave it half changed, so poison says nothing.
-    fn stash(&self) -> MutexGuard<'_, Stash> {
-        self.stash.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn take(&self) -> Option<Held> {
-        self.stash().take()
-    }
-
-    fn take_fresh(&self) -> Taken {
-        let Some(held) = self.take() else { return Taken::None };
-        match self.ages.fitness(held.expires, held.idle_since, Instant::now()) {
-            Fitness::Fresh => Taken::Fresh(held),
-            Fitness::Check | Fitness::Expired => Taken::Stale(held),
-        }
-    }
-
-    /// Puts a connection back; what it answers with is to be retired. After the pool's close that is every one.
-    pub(crate) fn put(&self, held: Held) -> Option<Held> {
-        if self.permits.is_closed() {
-            return Some(held);
-        }
-        let now = held.idle_since;
-        self.stash().put(held, self.ages, now, self.kept)
-    }
-
-    /// A connection that may be lent: `candidate` or another idle one if it still answers, else a new one.
-    async fn ready(&self, candidate: Option<Held>) -> Result<Held, Error> {
-        let mut next = candidate;
-        while let Some(held) = next {
-            match self.ages.fitness(held.expires, held.idle_since, Instant::now()) {
-                Fitness::Fresh => return Ok(held),
-                Fitness::Expired => {
-                    self.counters.closes.fetch_add(1, Relaxed);
-                    self.store.retire(held.live).await;
-                }
-                Fitness::Check => {
-                    let Held { live, expires, idle_since } = held;
-                    // Counted as closed until it has answered, so that a dropped future leaves the count right.
-                    self.counters.closes.fetch_add(1, Relaxed);
-                    if let Some(live) = self.store.check(live).await {
-                        self.counters.closes.fetch_sub(1, Relaxed);
-                        return Ok(Held { live, expires, idle_since });
-                    }
+/// The road of every request. Nothing is allocated, no timer is set and nothing is spawned while an idle connection is
+/// there and fresh.
+pub(crate) async fn acquire(
+    shared: Arc<Shared>,
+    options: AcquireOptions,
+    site: &'static Location<'static>,
+) -> Result<Lease, Error> {
+    let started = Instant::now();
+    let label = Checkout { site, task: tokio::task::try_id() };
+    let mut now = started;
+    loop {
+        let answer = match shared.gate.try_take(label, now) {
+            Some(answer) => answer,
+            None => wait(&shared, options, label, started).await?,
+        };
+        let (conn, seat) = answer.map_err(|refusal| refused(refusal, &shared, options, started))?;
+        let held = Held::new(Arc::clone(&shared), conn, seat);
+        now = Instant::now();
+        match shared.ages.fitness(held.conn().expires, held.conn().idle_since, now) {
+            Fitness::Fresh => return Ok(Lease::new(held)),
+            // However short a life is configured, a connection that was just opened is lent once.
+            Fitness::Expired if held.conn().is_new() => return Ok(Lease::new(held)),
+            Fitness::Expired => shared.say_goodbye(held.take()),
+            Fitness::Check => {
+                if let Some(held) = check(held, deadline(&shared, options, started)).await {
+                    return Ok(Lease::new(held));
                 }
             }
-            next = self.take();
         }
-        self.open().await
-    }
-
-    async fn open(&self) -> Result<Held, Error> {
-        let started = Instant::now();
-        let live = self.store.open().await.inspect_err(|_| {
-            self.counters.open_failures.fetch_add(1, Relaxed);
-        })?;
-        self.counters.opens.fetch_add(1, Relaxed);
-        self.recorder.timing("db.client.connection.create_time", &[], started.elapsed());
-        let now = Instant::now();
-        Ok(Held { live, expires: expiry(now, self.max_lifetime, rand::random()), idle_since: now })
-    }
-
-    /// Closes a connection politely, in the background.
-    pub(crate) fn retire(self: &Arc<Self>, held: Held) {
-        self.counters.closes.fetch_add(1, Relaxed);
-        let shared = Arc::clone(self);
-        self.runtime.spawn(async move { shared.store.retire(held.live).await });
-    }
-
-    /// Closes a connection that its last user left unusable: no goodbye, the server sees the socket close.
-    pub(crate) fn discard(&self, held: Held) {
-        self.counters.closes.fetch_add(1, Relaxed);
-        self.counters.discards.fetch_add(1, Relaxed);
-        tracing::debug!(
-            in_transaction = held.live.is_in_transaction(),
-            "connection came back unusable and is closed"
-        );
-        drop(held);
     }
 }
 
-/// The right to hold one connection; `in_use` counts these.
-pub(crate) struct Permit {
-    shared: Arc<Shared>,
-    // Declared last: dropped after `in_use` went down in `Drop`, so that the gauge never exceeds the maximum.
-    _permit: OwnedSemaphorePermit,
+fn deadline(shared: &Shared, options: AcquireOptions, started: Instant) -> Instant {
+    let patience = options.timeout.unwrap_or(shared.config.acquire_timeout);
+    // A patience beyond what the clock can hold is a year.
+    started.checked_add(patience).unwrap_or_else(|| started + Duration::from_secs(31_536_000))
 }
 
-impl Permit {
-    fn new(permit: OwnedSemaphorePermit, shared: &Arc<Shared>) -> Self {
-        shared.counters.in_use.fetch_add(1, Relaxed);
-        Self { shared: Arc::clone(shared), _permit: permit }
-    }
+/// Asks a connection that idled for long whether it is alive; one that is not, or not by the deadline, is closed.
+///
+/// # Cancel safety
+/// A dropped future closes the connection and gives its seat up.
+async fn check(held: Held, deadline: Instant) -> Option<Held> {
+    let (place, conn) = held.part();
+    let Conn { live, identity, opened, open_took, expires, idle_since, epoch } = *conn;
+    let answer = timeout_at(deadline.into(), place.shared().store.check(live)).await;
+    let live = answer.ok().flatten()?;
+    Some(place.join(Box::new(Conn { live, identity, opened, open_took, expires, idle_since, epoch })))
+}
 
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
-        &self.shared
+/// Waits in the queue until the deadline.
+async fn wait(
+    shared: &Arc<Shared>,
+    options: AcquireOptions,
+    label: Checkout,
+    started: Instant,
+) -> Result<Answer<Box<Conn>, Error>, Error> {
+    let deadline = deadline(shared, options, started);
+    let returns = shared.gate.census(started).returns;
+    let waiting = Waiting { shared, options, label, deadline, key: None };
+    let answer = timeout_at(deadline.into(), waiting).await;
+    let waited = started.elapsed();
+    if let Some(recorder) = &shared.config.recorder {
+        recorder.timing("db.client.connection.wait_time", &[], waited);
+    }
+    answer.map_err(|_| gave_up(shared, label, started, waited, returns))
+}
+
+/// A request in the queue. Dropped, it leaves.
+struct Waiting<'a> {
+    shared: &'a Arc<Shared>,
+    options: AcquireOptions,
+    label: Checkout,
+    deadline: Instant,
+    key: Option<Key>,
+}
+
+impl Future for Waiting<'_> {
+    type Output = Answer<Box<Conn>, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let gate = &self.shared.gate;
+        let Some(key) = self.key else {
+            let (label, priority) = (self.label, self.options.priority);
+            return match gate.ask(label, priority, Instant::now(), self.deadline, context.waker()) {
+                Asked::Answered(answer) => Poll::Ready(answer),
+                Asked::Queued { key, open } => {
+                    self.key = Some(key);
+                    opener::start(self.shared, open);
+                    Poll::Pending
+                }
+            };
+        };
+        let answer = gate.poll(key, context);
+        if answer.is_ready() {
+            self.key = None;
+        }
+        answer
     }
 }
 
-impl Drop for Permit {
+impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.shared.counters.in_use.fetch_sub(1, Relaxed);
+        if let Some(key) = self.key.take() {
+            let after = self.shared.gate.leave(key, Instant::now());
+            self.shared.settle(after);
+        }
+    }
+}
+
+fn refused(refusal: Refusal<Error>, shared: &Shared, options: AcquireOptions, started: Instant) -> Error {
+    match refusal {
+        Refusal::Closed => Error::Closed,
+        Refusal::Full => Error::QueueFull { waiting: shared.config.max_waiting.get() },
+        Refusal::Late { expected } => Error::TooLate {
+            expected,
+            left: deadline(shared, options, started).saturating_duration_since(Instant::now()),
+        },
+        Refusal::Standing => Error::Shed { waited: started.elapsed() },
+        Refusal::Open(error) => error,
+    }
+}
+
+/// Names what kept a request from being served within its deadline.
+fn gave_up(shared: &Shared, label: Checkout, started: Instant, waited: Duration, returns: u64) -> Error {
+    tally(&shared.counters.timeouts);
+    if let Some(recorder) = &shared.config.recorder {
+        recorder.count("db.client.connection.timeouts", &[], 1);
+    }
+    let census = shared.gate.census(Instant::now());
+    // Futures that one task runs side by side share its number, so only a pool in which nothing has moved is stuck.
+    if census.returns == returns
+        && label.task.is_some()
+        && let Some(own) = shared.gate.holders().into_iter().find(|holder| holder.label.task == label.task)
+    {
+        return Error::SelfDeadlock {
+            waited,
+            wanted_at: label.site,
+            held_at: own.label.site,
+            held_for: own.since.elapsed(),
+        };
+    }
+    Error::Exhausted {
+        waited,
+        in_use: census.lent,
+        max: census.limit,
+        opening: census.opening,
+        waiting: census.waiting + 1,
+        last_failure: shared.last_failure_since(Some(started)).map(Box::new),
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::Pool;
 use async_trait::async_trait;
-use db_core::{Finding, Probe, Status};
+use db_core::{Finding, Probe, Status, with_causes};
 use std::time::Instant;
 
 /// Asks the server for one row through the pool, and reads the pool's figures.
@@ -29,8 +29,8 @@ impl Probe for PoolProbe {
     async fn probe(&self) -> Finding {
         let started = Instant::now();
         let answer = async {
-            let mut lease = self.pool.acquire().await.map_err(|error| chain(&error))?;
-            sqlx::query("SELECT 1").execute(&mut *lease).await.map_err(|error| chain(&error))
+            let mut lease = self.pool.acquire().await.map_err(|error| with_causes(&error))?;
+            sqlx::query("SELECT 1").execute(&mut *lease).await.map_err(|error| with_causes(&error))
         };
         let answer = answer.await;
         let stats = self.pool.stats();
@@ -51,16 +51,4 @@ impl Probe for PoolProbe {
             .with("max_size", &stats.max_size)
             .with("timeouts", &stats.timeouts)
     }
-}
-
-/// An error with its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    text
 }

@@ -68,10 +68,7 @@ impl Classify for Error {
         match self {
             Self::Pool(error) => error.retry(),
             Self::Model(error) => error.retry(),
-            Self::Database { source: sqlx::Error::Io(_), .. } => Retry::Reconnect,
-            Self::Database { source: sqlx::Error::Database(error), .. } => {
-                error.code().map_or(Retry::Never, |code| Retry::of_sqlstate(&code))
-            }
+            Self::Database { source, .. } => db_pool::retry_of(source),
             _ => Retry::Never,
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::pool;
 use async_trait::async_trait;
-use db_pool::{Error, Live, MobcStore, Pool, PoolConfig, Store};
+use db_pool::{ConnectError, DirectStore, Error, Live, Pool, PoolConfig, Store};
 use db_testkit::{eventually, fresh_db};
 use futures_util::FutureExt;
 use std::{
@@ -32,14 +32,14 @@ async fn a_dropped_waiter_leaves_the_queue() {
 
 /// A store that can be told never to answer.
 struct Stuck {
-    inner: MobcStore,
+    inner: DirectStore,
     open: AtomicBool,
     check: AtomicBool,
 }
 
 #[async_trait]
 impl Store for Stuck {
-    async fn open(&self) -> Result<Box<dyn Live>, Error> {
+    async fn open(&self) -> Result<Box<dyn Live>, ConnectError> {
         if self.open.load(Relaxed) {
             pending::<()>().await;
         }
@@ -60,11 +60,11 @@ impl Store for Stuck {
 
 async fn stuck(config: PoolConfig) -> (Pool, Arc<Stuck>) {
     let store = Arc::new(Stuck {
-        inner: MobcStore::new(&config),
+        inner: DirectStore::new(&config),
         open: AtomicBool::new(false),
         check: AtomicBool::new(false),
     });
-    let pool = Pool::with_store(config, Arc::clone(&store) as Arc<dyn Store>).await.expect("connected");
+    let pool = Pool::with_store(&config, Arc::clone(&store) as Arc<dyn Store>).await.expect("connected");
     (pool, store)
 }
 

@@ -6,9 +6,8 @@ mod dirty;
 mod limits;
 mod password;
 
-use db_pool::{Pool, PoolConfig};
+use db_pool::{Lease, Pool, PoolConfig};
 use db_testkit::FreshDb;
-use sqlx::PgConnection;
 use std::{num::NonZeroU32, time::Duration};
 
 /// A small pool that gives up soon.
@@ -20,9 +19,10 @@ fn config(db: &FreshDb, max_size: u32) -> PoolConfig {
 }
 
 async fn pool(db: &FreshDb, max_size: u32) -> Pool {
-    Pool::connect(config(db, max_size)).await.expect("connected")
+    Pool::connect(&config(db, max_size)).await.expect("connected")
 }
 
-async fn backend(conn: &mut PgConnection) -> i32 {
-    sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(conn).await.expect("answers")
+/// The server process behind a lease, asked for without leaving a mark on it.
+async fn backend(lease: &mut Lease) -> i32 {
+    sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(lease).await.expect("answers")
 }

@@ -3,7 +3,7 @@
 use crate::config;
 use async_trait::async_trait;
 use db_core::{BoxError, PasswordProvider, Secret};
-use db_pool::{Error, Pool};
+use db_pool::{Error, Fault, Pool};
 use db_testkit::fresh_db;
 use std::sync::{
     Arc,
@@ -30,7 +30,7 @@ async fn it_is_asked_for_each_new_connection() {
     fresh_db(|db| async move {
         let provider = Arc::new(Counting::default());
         let asked = Arc::clone(&provider);
-        let pool = Pool::connect(config(&db, 2).password(asked)).await.expect("connected");
+        let pool = Pool::connect(&config(&db, 2).password(asked)).await.expect("connected");
         let (one, two) = (pool.acquire().await.expect("one"), pool.acquire().await.expect("two"));
         drop((one, two));
         drop(pool.acquire().await.expect("idle"));
@@ -43,8 +43,8 @@ async fn it_is_asked_for_each_new_connection() {
 async fn a_failing_provider_is_named() {
     fresh_db(|db| async move {
         let provider = Arc::new(Counting { fails: true, ..Counting::default() });
-        let error = Pool::connect(config(&db, 1).password(provider)).await.expect_err("no password");
-        assert!(matches!(error, Error::Password { .. }), "{error}");
+        let error = Pool::connect(&config(&db, 1).password(provider)).await.expect_err("no password");
+        assert!(matches!(&error, Error::Connect(error) if error.fault == Fault::Provider), "{error}");
     })
     .await;
 }

@@ -1,16 +1,6 @@
-//! The idle connections, last in first out, and the rule by which they age. Pure: the clock comes in as an argument.
+//! The rule by which connections age. Pure: the clock comes in as an argument.
 
-use crate::Live;
 use std::time::{Duration, Instant};
-
-/// A connection with its dates.
-pub(crate) struct Held {
-    pub(crate) live: Box<dyn Live>,
-    /// When it must not be lent any more.
-    pub(crate) expires: Instant,
-    /// When it last came back.
-    pub(crate) idle_since: Instant,
-}
 
 /// How long a connection may idle, and what happens then.
 #[derive(Clone, Copy, Debug)]
@@ -41,10 +31,15 @@ impl Ages {
         }
     }
 
-    /// Whether the longest-idle of `idle` connections should go, when `kept` are to stay.
-    pub(crate) fn surplus(self, idle_since: Instant, now: Instant, idle: usize, kept: u32) -> bool {
-        idle > kept as usize && now.saturating_duration_since(idle_since) >= self.idle_timeout
+    /// Whether an idle connection should be closed, when `left` others exist besides it and `kept` are to stay.
+    pub(crate) fn surplus(self, idle_since: Instant, now: Instant, left: u32, kept: u32) -> bool {
+        left >= kept && now.saturating_duration_since(idle_since) >= self.idle_timeout
     }
+}
+
+/// Whether a connection is so near the end of its life that another should take its place: in the last twentieth.
+pub(crate) fn ripe(opened: Instant, expires: Instant, now: Instant) -> bool {
+    expires.saturating_duration_since(now) <= expires.saturating_duration_since(opened) / 20
 }
 
 /// When a connection that is opened now must not be lent any more: connections opened together must not all expire
@@ -53,32 +48,9 @@ pub(crate) fn expiry(opened: Instant, max_lifetime: Duration, chance: f64) -> In
     opened + (max_lifetime - max_lifetime.mul_f64(chance.clamp(0.0, 1.0) / 10.0))
 }
 
-/// Idle connections; the one that came back last leaves first, so that the others can age and go.
-#[derive(Default)]
-pub(crate) struct Stash {
-    held: std::collections::VecDeque<Held>,
-}
-
-impl Stash {
-    pub(crate) fn take(&mut self) -> Option<Held> {
-        self.held.pop_back()
-    }
-
-    /// Puts one back, and answers with one that has idled for too long, if there is one.
-    pub(crate) fn put(&mut self, held: Held, ages: Ages, now: Instant, kept: u32) -> Option<Held> {
-        self.held.push_back(held);
-        let oldest = self.held.front().map(|held| held.idle_since)?;
-        if ages.surplus(oldest, now, self.held.len(), kept) { self.held.pop_front() } else { None }
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.held.len()
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Ages, Fitness, expiry};
+    use super::{Ages, Fitness, expiry, ripe};
     use std::time::{Duration, Instant};
 
     const AGES: Ages = Ages { check_after: Duration::from_secs(30), idle_timeout: Duration::from_secs(600) };
@@ -111,8 +83,17 @@ mod tests {
     fn only_a_surplus_goes() {
         let start = Instant::now();
         let late = start + Duration::from_secs(600);
-        assert!(AGES.surplus(start, late, 3, 2));
-        assert!(!AGES.surplus(start, late, 2, 2));
-        assert!(!AGES.surplus(start, late - Duration::from_secs(1), 3, 2));
+        assert!(AGES.surplus(start, late, 2, 2));
+        assert!(!AGES.surplus(start, late, 1, 2), "it is one of those to keep");
+        assert!(!AGES.surplus(start, late - Duration::from_secs(1), 2, 2));
+    }
+
+    #[test]
+    fn the_last_twentieth_of_a_life_is_ripe() {
+        let opened = Instant::now();
+        let expires = opened + Duration::from_secs(100);
+        assert!(!ripe(opened, expires, opened + Duration::from_secs(94)));
+        assert!(ripe(opened, expires, opened + Duration::from_secs(95)));
+        assert!(ripe(opened, expires, opened + Duration::from_secs(101)));
     }
 }

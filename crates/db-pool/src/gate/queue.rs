@@ -1,0 +1,273 @@
+//! Who waits, and who is next: first come first served within a class, and a class is only a head start.
+
+use std::{
+    collections::VecDeque,
+    task::Waker,
+    time::{Duration, Instant},
+};
+
+/// How urgent a request is. A higher class goes first among requests that came within the aging time of one another;
+/// a lower one that has waited longer than that goes before later arrivals, so that no class starves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Priority {
+    /// Somebody waits for the answer and little depends on it being shared out evenly: health checks, logins.
+    High,
+    /// What is not said to be otherwise.
+    #[default]
+    Normal,
+    /// Work that can wait: reports, backfills, clean-up.
+    Low,
+}
+
+const CLASSES: usize = 3;
+
+impl Priority {
+    fn class(self) -> usize {
+        match self {
+            Self::High => 0,
+            Self::Normal => 1,
+            Self::Low => 2,
+        }
+    }
+}
+
+/// Names one waiter; a number that is used again has another generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Key {
+    index: usize,
+    generation: u64,
+}
+
+/// One who waits, until the answer is there.
+pub(crate) struct Waiter<L> {
+    pub(crate) label: L,
+    pub(crate) since: Instant,
+    pub(crate) waker: Waker,
+    class: usize,
+}
+
+enum Place<L, A> {
+    Free,
+    Waiting(Waiter<L>),
+    Answered(A),
+}
+
+struct Slot<L, A> {
+    generation: u64,
+    place: Place<L, A>,
+}
+
+/// The waiters, each with a place for its answer. Joining, leaving and being next cost the same at any length.
+pub(crate) struct Queue<L, A> {
+    slots: Vec<Slot<L, A>>,
+    free: Vec<usize>,
+    /// In the order of arrival. One that left is still named here until its turn comes or the lines are swept.
+    lines: [VecDeque<(Key, Instant)>; CLASSES],
+    waiting: usize,
+    aging: Duration,
+    generation: u64,
+}
+
+impl<L, A> Queue<L, A> {
+    pub(crate) fn new(aging: Duration) -> Self {
+        Self {
+            slots: Vec::new(),
+            free: Vec::new(),
+            lines: std::array::from_fn(|_| VecDeque::new()),
+            waiting: 0,
+            aging,
+            generation: 0,
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.waiting
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting == 0
+    }
+
+    pub(crate) fn join(&mut self, label: L, priority: Priority, now: Instant, waker: Waker) -> Key {
+        self.generation += 1;
+        let slot = Slot {
+            generation: self.generation,
+            place: Place::Waiting(Waiter { label, since: now, waker, class: priority.class() }),
+        };
+        let index = match self.free.pop() {
+            Some(index) => {
+                self.slots[index] = slot;
+                index
+            }
+            None => {
+                self.slots.push(slot);
+                self.slots.len() - 1
+            }
+        };
+        let key = Key { index, generation: self.generation };
+        self.lines[priority.class()].push_back((key, now));
+        self.waiting += 1;
+        key
+    }
+
+    /// Takes the next waiter out of its line; the caller owes it an [`answer`](Self::answer).
+    pub(crate) fn next(&mut self) -> Option<(Key, Waiter<L>)> {
+        let aging = self.aging;
+        let class = (0..CLASSES)
+            // The head start of a class is taken off its waiters' arrival; the higher class wins a tie.
+            .filter_map(|class| Some((self.head(class)? + aging * u32::try_from(class).ok()?, class)))
+            .min()
+            .map(|(_, class)| class)?;
+        let (key, _) = self.lines[class].pop_front()?;
+        let place = std::mem::replace(&mut self.slots[key.index].place, Place::Free);
+        let Place::Waiting(waiter) = place else { return None };
+        self.waiting -= 1;
+        Some((key, waiter))
+    }
+
+    /// When the first of a line came; those that left are dropped on the way.
+    fn head(&mut self, class: usize) -> Option<Instant> {
+        while let Some(&(key, since)) = self.lines[class].front() {
+            let slot = &self.slots[key.index];
+            if slot.generation == key.generation && matches!(slot.place, Place::Waiting(_)) {
+                return Some(since);
+            }
+            self.lines[class].pop_front();
+        }
+        None
+    }
+
+    /// Lays the answer down for a waiter that [`next`](Self::next) took out.
+    pub(crate) fn answer(&mut self, key: Key, answer: A) {
+        self.slots[key.index].place = Place::Answered(answer);
+    }
+
+    /// The answer, if it is there; else the waiter's waker is renewed.
+    pub(crate) fn poll(&mut self, key: Key, waker: &Waker) -> Option<A> {
+        let place = &mut self.slots[key.index].place;
+        if let Place::Waiting(waiter) = place {
+            waiter.waker.clone_from(waker);
+            return None;
+        }
+        let place = std::mem::replace(place, Place::Free);
+        self.free.push(key.index);
+        match place {
+            Place::Answered(answer) => Some(answer),
+            Place::Free | Place::Waiting(_) => None,
+        }
+    }
+
+    /// Takes a waiter out that no longer wants an answer; one that was already laid down is handed back.
+    pub(crate) fn leave(&mut self, key: Key) -> Option<A> {
+        let place = std::mem::replace(&mut self.slots[key.index].place, Place::Free);
+        self.free.push(key.index);
+        match place {
+            Place::Answered(answer) => Some(answer),
+            Place::Waiting(waiter) => {
+                self.waiting -= 1;
+                self.sweep(waiter.class);
+                None
+            }
+            Place::Free => None,
+        }
+    }
+
+    /// Forgets those that left a line once they are more than the rest.
+    fn sweep(&mut self, class: usize) {
+        const SLACK: usize = 32;
+        let named: usize = self.lines.iter().map(VecDeque::len).sum();
+        if named > 2 * self.waiting + SLACK {
+            let slots = &self.slots;
+            self.lines[class].retain(|(key, _)| {
+                let slot = &slots[key.index];
+                slot.generation == key.generation && matches!(slot.place, Place::Waiting(_))
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Priority, Queue};
+    use std::{
+        task::Waker,
+        time::{Duration, Instant},
+    };
+
+    const AGING: Duration = Duration::from_secs(1);
+
+    /// Arrivals (milliseconds, class), and the order in which they must be served.
+    fn check(arrivals: &[(u64, Priority)], expected: &[usize]) {
+        let start = Instant::now();
+        let mut queue: Queue<usize, ()> = Queue::new(AGING);
+        for (number, &(at, priority)) in arrivals.iter().enumerate() {
+            queue.join(number, priority, start + Duration::from_millis(at), Waker::noop().clone());
+        }
+        let served: Vec<usize> =
+            std::iter::from_fn(|| queue.next().map(|(_, waiter)| waiter.label)).collect();
+        assert_eq!(served, expected, "{arrivals:?}");
+        assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn one_class_is_first_come_first_served() {
+        use Priority::Normal;
+        check(&[(0, Normal), (0, Normal), (5, Normal)], &[0, 1, 2]);
+    }
+
+    #[test]
+    fn a_class_is_a_head_start_and_no_more() {
+        use Priority::{High, Low, Normal};
+        check(&[(0, Low), (1, Normal), (2, High)], &[2, 1, 0]);
+        // Two classes apart: two seconds, then the first comes first again.
+        check(&[(0, Low), (1999, High)], &[1, 0]);
+        check(&[(0, Low), (2001, High)], &[0, 1]);
+        check(&[(0, Normal), (1001, High)], &[0, 1]);
+        check(&[(0, Normal), (1000, High)], &[1, 0]);
+    }
+
+    #[test]
+    fn one_that_leaves_is_passed_over() {
+        let now = Instant::now();
+        let mut queue: Queue<usize, ()> = Queue::new(AGING);
+        let keys: Vec<_> =
+            (0..3).map(|number| queue.join(number, Priority::Normal, now, Waker::noop().clone())).collect();
+        assert!(queue.leave(keys[0]).is_none());
+        assert_eq!(queue.len(), 2);
+        assert_eq!(queue.next().map(|(_, waiter)| waiter.label), Some(1));
+    }
+
+    #[test]
+    fn a_place_that_is_used_again_is_another_waiter() {
+        let now = Instant::now();
+        let mut queue: Queue<usize, ()> = Queue::new(AGING);
+        let first = queue.join(0, Priority::Normal, now, Waker::noop().clone());
+        queue.leave(first);
+        queue.join(1, Priority::Low, now, Waker::noop().clone());
+        assert_eq!(queue.next().map(|(_, waiter)| waiter.label), Some(1));
+        assert!(queue.next().is_none());
+    }
+
+    #[test]
+    fn an_answer_nobody_took_is_handed_back() {
+        let now = Instant::now();
+        let mut queue: Queue<usize, &str> = Queue::new(AGING);
+        let key = queue.join(0, Priority::Normal, now, Waker::noop().clone());
+        assert!(queue.poll(key, Waker::noop()).is_none());
+        let (next, _) = queue.next().expect("it waits");
+        queue.answer(next, "a connection");
+        assert_eq!(queue.leave(key), Some("a connection"));
+    }
+
+    #[test]
+    fn those_that_left_do_not_pile_up() {
+        let now = Instant::now();
+        let mut queue: Queue<usize, ()> = Queue::new(AGING);
+        for number in 0..10_000 {
+            let key = queue.join(number, Priority::Normal, now, Waker::noop().clone());
+            queue.leave(key);
+        }
+        assert!(queue.lines.iter().map(std::collections::VecDeque::len).sum::<usize>() < 100);
+        assert!(queue.slots.len() < 100);
+    }
+}

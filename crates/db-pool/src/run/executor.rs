@@ -1,0 +1,215 @@
+//! sqlx's `Executor` for a pool and for a lease: what takes a `PgPool` or a connection takes these.
+
+use super::{
+    send::{Call, Keep, boxed, judge, on_lease, on_pool, see, timed_out},
+    statement::Statement,
+    watch::Watch,
+};
+use crate::{Lease, Pool, pool::acquire};
+use futures_util::{TryStreamExt, future::BoxFuture, stream::BoxStream};
+use sqlx::{
+    Describe, Either, Execute, Executor, Postgres, SqlStr,
+    postgres::{PgQueryResult, PgRow, PgStatement, PgTypeInfo},
+};
+use std::{panic::Location, sync::Arc};
+use tokio::time::timeout;
+
+type Step = Either<PgQueryResult, PgRow>;
+
+impl<'p> Executor<'p> for &'_ Pool {
+    type Database = Postgres;
+
+    #[track_caller]
+    fn execute<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<PgQueryResult, sqlx::Error>>
+    where
+        'p: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        let (shared, call) = (Arc::clone(self.shared()), Call::at(Location::caller()));
+        let statement = Statement::of(query);
+        boxed(async move { Ok(on_pool(shared, statement, Keep::Nothing, call).await?.result) })
+    }
+
+    #[track_caller]
+    fn fetch_many<'e, 'q: 'e, E>(self, query: E) -> BoxStream<'e, Result<Step, sqlx::Error>>
+    where
+        'p: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        let (shared, call) = (Arc::clone(self.shared()), Call::at(Location::caller()));
+        let statement = Statement::of(query);
+        Box::pin(async_stream::try_stream! {
+            let statement = statement?;
+            let watch = Watch::start(&shared, &statement, call.site);
+            let mut lease = acquire(shared, call.options, call.site).await?;
+            let mut steps = steps(&mut lease, statement, call, watch);
+            while let Some(step) = steps.try_next().await? {
+                yield step;
+            }
+        })
+    }
+
+    #[track_caller]
+    fn fetch_all<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Vec<PgRow>, sqlx::Error>>
+    where
+        'p: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        let (shared, call) = (Arc::clone(self.shared()), Call::at(Location::caller()));
+        let statement = Statement::of(query);
+        boxed(async move { Ok(on_pool(shared, statement, Keep::All, call).await?.rows) })
+    }
+
+    #[track_caller]
+    fn fetch_one<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<PgRow, sqlx::Error>>
+    where
+        'p: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        let (shared, call) = (Arc::clone(self.shared()), Call::at(Location::caller()));
+        let statement = Statement::of(query);
+        boxed(async move {
+            on_pool(shared, statement, Keep::First, call).await?.first.ok_or(sqlx::Error::RowNotFound)
+        })
+    }
+
+    #[track_caller]
+    fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Option<PgRow>, sqlx::Error>>
+    where
+        'p: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        let (shared, call) = (Arc::clone(self.shared()), Call::at(Location::caller()));
+        let statement = Statement::of(query);
+        boxed(async move { Ok(on_pool(shared, statement, Keep::First, call).await?.first) })
+    }
+
+    #[track_caller]
+    fn prepare_with<'e>(
+        self,
+        sql: SqlStr,
+        parameters: &'e [PgTypeInfo],
+    ) -> BoxFuture<'e, Result<PgStatement, sqlx::Error>>
+    where
+        'p: 'e,
+    {
+        let lease = self.acquire();
+        boxed(async move { lease.await?.vouched().prepare_with(sql, parameters).await })
+    }
+
+    #[track_caller]
+    fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, Result<Describe<Postgres>, sqlx::Error>>
+    where
+        'p: 'e,
+    {
+        let lease = self.acquire();
+        boxed(async move { lease.await?.vouched().describe(sql).await })
+    }
+}
+
+impl<'c> Executor<'c> for &'c mut Lease {
+    type Database = Postgres;
+
+    #[track_caller]
+    fn execute<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<PgQueryResult, sqlx::Error>>
+    where
+        'c: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        let (call, statement) = (Call::at(Location::caller()), Statement::of(query));
+        boxed(async move { Ok(on_lease(self, statement, Keep::Nothing, call).await?.result) })
+    }
+
+    #[track_caller]
+    fn fetch_many<'e, 'q: 'e, E>(self, query: E) -> BoxStream<'e, Result<Step, sqlx::Error>>
+    where
+        'c: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        let (call, statement) = (Call::at(Location::caller()), Statement::of(query));
+        Box::pin(async_stream::try_stream! {
+            let statement = statement?;
+            let watch = Watch::start(self.held().shared(), &statement, call.site);
+            let mut steps = steps(self, statement, call, watch);
+            while let Some(step) = steps.try_next().await? {
+                yield step;
+            }
+        })
+    }
+
+    #[track_caller]
+    fn fetch_all<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Vec<PgRow>, sqlx::Error>>
+    where
+        'c: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        let (call, statement) = (Call::at(Location::caller()), Statement::of(query));
+        boxed(async move { Ok(on_lease(self, statement, Keep::All, call).await?.rows) })
+    }
+
+    #[track_caller]
+    fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Option<PgRow>, sqlx::Error>>
+    where
+        'c: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        let (call, statement) = (Call::at(Location::caller()), Statement::of(query));
+        boxed(async move { Ok(on_lease(self, statement, Keep::First, call).await?.first) })
+    }
+
+    fn prepare_with<'e>(
+        self,
+        sql: SqlStr,
+        parameters: &'e [PgTypeInfo],
+    ) -> BoxFuture<'e, Result<PgStatement, sqlx::Error>>
+    where
+        'c: 'e,
+    {
+        self.vouched().prepare_with(sql, parameters)
+    }
+
+    fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, Result<Describe<Postgres>, sqlx::Error>>
+    where
+        'c: 'e,
+    {
+        self.vouched().describe(sql)
+    }
+}
+
+/// A statement's answer step by step. The time between two steps is the server's; what the caller does in between does
+/// not count against the limit.
+pub(crate) fn steps<'a>(
+    lease: &'a mut Lease,
+    statement: Statement,
+    call: Call,
+    mut watch: Watch,
+) -> BoxStream<'a, Result<Step, sqlx::Error>> {
+    Box::pin(async_stream::try_stream! {
+        let patience = call.patience(lease.held().shared());
+        watch.leased(lease);
+        see(lease, &statement).await?;
+        let sql = statement.sql_str();
+        let outcome = {
+            let mut steps = lease.vouched().fetch_many(statement);
+            loop {
+                let step = match patience {
+                    None => steps.try_next().await,
+                    Some(limit) => match timeout(limit, steps.try_next()).await {
+                        Ok(step) => step,
+                        Err(_) => break Err(timed_out(&sql, limit)),
+                    },
+                };
+                match step {
+                    Ok(Some(step)) => {
+                        watch.rows(usize::from(step.is_right()));
+                        yield step;
+                    }
+                    Ok(None) => break Ok(()),
+                    Err(error) => break Err(error),
+                }
+            }
+        };
+        watch.over(&outcome);
+        outcome.inspect_err(|error| judge(lease, error))?;
+    })
+}

@@ -1,0 +1,11 @@
+//! Running statements: through sqlx's `Executor`, and through [`Run`] with typed rows and limits of its own.
+
+mod builder;
+mod executor;
+pub(crate) mod send;
+pub(crate) mod shape;
+mod statement;
+mod watch;
+
+pub use builder::Run;
+pub(crate) use watch::SHAPE;

@@ -1,0 +1,196 @@
+//! Sends a statement over a lease: within its limit, under a plan that fits the schema, watched by whoever wants to know.
+
+use super::{
+    shape::{leaves_mark, shape},
+    statement::Statement,
+    watch::{SHAPE, Watch, span},
+};
+use crate::{AcquireOptions, Error, Lease, pool::acquire, retry_of, shared::Shared};
+use db_core::Retry;
+use futures_util::TryStreamExt;
+use sqlx::{
+    Connection, Either, Executor, PgConnection, SqlStr,
+    postgres::{PgDatabaseError, PgQueryResult, PgRow},
+};
+use std::{
+    future::Future,
+    panic::Location,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
+use tokio::time::timeout;
+use tracing::Instrument;
+
+/// How much longer than the server's own statement timeout the client waits for it to be told so.
+const SERVER_FIRST: Duration = Duration::from_millis(500);
+
+/// Which part of an answer is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keep {
+    /// How many rows were affected.
+    Nothing,
+    /// The first row.
+    First,
+    /// All rows.
+    All,
+}
+
+/// What a statement answered.
+#[derive(Default)]
+pub(crate) struct Answer {
+    pub(crate) first: Option<PgRow>,
+    pub(crate) rows: Vec<PgRow>,
+    pub(crate) result: PgQueryResult,
+}
+
+/// How a call wants its statement run.
+#[derive(Clone, Copy)]
+pub(crate) struct Call {
+    pub(crate) site: &'static Location<'static>,
+    pub(crate) options: AcquireOptions,
+    pub(crate) limit: Option<Duration>,
+}
+
+impl Call {
+    pub(crate) fn at(site: &'static Location<'static>) -> Self {
+        Self { site, options: AcquireOptions::new(), limit: None }
+    }
+
+    /// How long the client waits for an answer.
+    pub(crate) fn patience(&self, shared: &Shared) -> Option<Duration> {
+        self.limit.or_else(|| shared.config.statement_timeout.map(|limit| limit + SERVER_FIRST))
+    }
+}
+
+/// Runs a statement on a connection of the pool.
+pub(crate) async fn on_pool(
+    shared: Arc<Shared>,
+    statement: Result<Statement, sqlx::Error>,
+    keep: Keep,
+    call: Call,
+) -> Result<Answer, sqlx::Error> {
+    let statement = statement?;
+    let mut watch = Watch::start(&shared, &statement, call.site);
+    let mut lease = acquire(shared, call.options, call.site).await?;
+    watched(&mut lease, statement, keep, call, &mut watch).await
+}
+
+/// Runs a statement on a lease.
+pub(crate) async fn on_lease(
+    lease: &mut Lease,
+    statement: Result<Statement, sqlx::Error>,
+    keep: Keep,
+    call: Call,
+) -> Result<Answer, sqlx::Error> {
+    let statement = statement?;
+    let mut watch = Watch::start(lease.held().shared(), &statement, call.site);
+    watched(lease, statement, keep, call, &mut watch).await
+}
+
+/// The same, on a clock that was started before.
+pub(crate) async fn watched(
+    lease: &mut Lease,
+    statement: Statement,
+    keep: Keep,
+    call: Call,
+    watch: &mut Watch,
+) -> Result<Answer, sqlx::Error> {
+    watch.leased(lease);
+    let patience = call.patience(lease.held().shared());
+    let span = span(&statement);
+    let result = bounded(lease, statement, keep, patience).instrument(span).await;
+    if let Ok(answer) = &result {
+        watch.rows(answer.rows.len() + usize::from(answer.first.is_some()));
+    }
+    watch.over(&result);
+    result
+}
+
+/// Waits for the answer no longer than `patience`.
+///
+/// # Cancel safety
+/// Whoever drops the future, or the deadline, leaves the query running; the lease sees it when it is dropped.
+async fn bounded(
+    lease: &mut Lease,
+    statement: Statement,
+    keep: Keep,
+    patience: Option<Duration>,
+) -> Result<Answer, sqlx::Error> {
+    let Some(limit) = patience else { return fresh(lease, statement, keep).await };
+    let sql = statement.sql_str();
+    timeout(limit, fresh(lease, statement, keep)).await.unwrap_or_else(|_| Err(timed_out(&sql, limit)))
+}
+
+pub(crate) fn timed_out(sql: &SqlStr, limit: Duration) -> sqlx::Error {
+    Error::StatementTimeout { shape: shape(sql.as_str(), SHAPE), limit }.into()
+}
+
+/// Sends the statement, and once more when the server's plan turns out to be of an older schema: the failed attempt has
+/// done nothing. Inside a transaction the failure has ended it, so there the error is the caller's.
+async fn fresh(lease: &mut Lease, statement: Statement, keep: Keep) -> Result<Answer, sqlx::Error> {
+    see(lease, &statement).await?;
+    let spare = (statement.is_planned() && !lease.is_in_transaction()).then(|| statement.clone());
+    match send(lease.vouched(), statement, keep).await {
+        Err(error) if is_stale_plan(&error) => {
+            lease.held().shared().epoch.fetch_add(1, Relaxed);
+            let Some(spare) = spare else { return Err(error) };
+            see(lease, &spare).await?;
+            let result = send(lease.vouched(), spare, keep).await;
+            result.inspect_err(|error| judge(lease, error))
+        }
+        result => result.inspect_err(|error| judge(lease, error)),
+    }
+}
+
+/// Takes note of a statement before it is sent: what it may leave behind, and whether plans of this connection are older
+/// than the schema is known to be.
+pub(crate) async fn see(lease: &mut Lease, statement: &Statement) -> Result<(), sqlx::Error> {
+    if leaves_mark(statement.text()) {
+        lease.mark();
+    }
+    let epoch = lease.held().shared().epoch.load(Relaxed);
+    if lease.held().conn().epoch != epoch {
+        lease.vouched().clear_cached_statements().await?;
+        lease.conn_mut().epoch = epoch;
+    }
+    Ok(())
+}
+
+/// Takes note of a failure after which the connection must not be lent again.
+pub(crate) fn judge(lease: &mut Lease, error: &sqlx::Error) {
+    if retry_of(error) == Retry::Reconnect {
+        lease.discard_on_return();
+    }
+}
+
+async fn send(conn: &mut PgConnection, statement: Statement, keep: Keep) -> Result<Answer, sqlx::Error> {
+    if keep == Keep::First {
+        return Ok(Answer { first: conn.fetch_optional(statement).await?, ..Answer::default() });
+    }
+    let mut answer = Answer::default();
+    let mut steps = conn.fetch_many(statement);
+    while let Some(step) = steps.try_next().await? {
+        match step {
+            Either::Left(result) => answer.result.extend([result]),
+            Either::Right(row) if keep == Keep::All => answer.rows.push(row),
+            Either::Right(_) => {}
+        }
+    }
+    Ok(answer)
+}
+
+/// Whether a plan that was made under another schema was refused: `0A000` from the one routine that checks for it.
+/// <https://www.postgresql.org/docs/current/sql-prepare.html>
+fn is_stale_plan(error: &sqlx::Error) -> bool {
+    error
+        .as_database_error()
+        .and_then(|error| error.try_downcast_ref::<PgDatabaseError>())
+        .is_some_and(|error| error.code() == "0A000" && error.routine() == Some("RevalidateCachedQuery"))
+}
+
+/// A future as sqlx wants it.
+pub(crate) fn boxed<'e, T>(
+    future: impl Future<Output = Result<T, sqlx::Error>> + Send + 'e,
+) -> futures_util::future::BoxFuture<'e, Result<T, sqlx::Error>> {
+    Box::pin(future)
+}

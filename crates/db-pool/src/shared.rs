@@ -1,0 +1,115 @@
+//! What every clone of a pool and every lease share.
+
+use crate::{
+    ConnectError, Error, PoolConfig, Store,
+    conn::Conn,
+    gate::{After, Gate, Rules},
+    life::{ages::Ages, breaker::Breaker, budget::Budget, leaks::Checkout, opener},
+    recover::side::Side,
+    stats::{Counters, tally},
+    store::connector::{Connector, describe},
+};
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, AtomicU64},
+    },
+    time::Instant,
+};
+use tokio::runtime::Handle;
+
+pub(crate) struct Shared {
+    pub(crate) gate: Gate<Box<Conn>, Checkout, Error>,
+    pub(crate) config: PoolConfig,
+    pub(crate) ages: Ages,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) side: Side,
+    /// Where tasks of the pool run, wherever a lease is dropped.
+    pub(crate) runtime: Handle,
+    pub(crate) counters: Counters,
+    pub(crate) budget: Mutex<Budget>,
+    pub(crate) breaker: Mutex<Breaker>,
+    /// Counts the times that a prepared statement turned out to belong to an older schema.
+    pub(crate) epoch: AtomicU64,
+    /// What the server grants to ordinary users; zero while it is not known.
+    pub(crate) server_connections: AtomicU32,
+    last_failure: Mutex<Option<(Instant, ConnectError)>>,
+}
+
+impl Shared {
+    pub(crate) fn new(config: PoolConfig, store: Arc<dyn Store>, limit: u32) -> Self {
+        let rules =
+            Rules { limit, max_waiting: config.max_waiting.get(), aging: config.aging, codel: config.codel };
+        Self {
+            gate: Gate::new(rules),
+            ages: Ages { check_after: config.check_after, idle_timeout: config.idle_timeout },
+            store,
+            side: Side::new(Connector::new(&config), config.reset_timeout),
+            runtime: Handle::current(),
+            counters: Counters::default(),
+            budget: Mutex::new(Budget::new(config.connects_per_second)),
+            breaker: Mutex::new(Breaker::new(config.breaker)),
+            epoch: AtomicU64::new(0),
+            server_connections: AtomicU32::new(0),
+            last_failure: Mutex::new(None),
+            config,
+        }
+    }
+
+    /// Does what the gate has left to do.
+    pub(crate) fn settle(self: &Arc<Self>, mut after: After<Box<Conn>>) {
+        after.wake_all();
+        if after.open > 0 {
+            opener::start(self, after.open);
+        }
+        for conn in after.retire {
+            self.retire(conn);
+        }
+        if let Some(held) = after.reported {
+            tracing::info!(?held, "a lease that was reported as held for too long has come back");
+        }
+    }
+
+    /// Closes a connection politely, in the background, and counts it.
+    pub(crate) fn retire(self: &Arc<Self>, conn: Box<Conn>) {
+        tally(&self.counters.closes);
+        self.say_goodbye(conn);
+    }
+
+    /// Closes a connection politely, in the background; whoever took it from its seat has counted it.
+    pub(crate) fn say_goodbye(self: &Arc<Self>, conn: Box<Conn>) {
+        let shared = Arc::clone(self);
+        self.runtime.spawn(async move { shared.store.retire(conn.live).await });
+    }
+
+    /// A connection that its last user left unusable is about to be closed: no goodbye, the server sees the socket close.
+    pub(crate) fn discarding(&self, conn: &Conn) {
+        tally(&self.counters.discards);
+        tracing::debug!(
+            backend = conn.identity.map(|identity| identity.pid),
+            "a connection came back unusable and is closed"
+        );
+    }
+
+    pub(crate) fn failed_to_connect(&self, error: ConnectError) {
+        *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), error));
+    }
+
+    /// The last failure to connect.
+    pub(crate) fn last_failure(&self) -> Option<ConnectError> {
+        self.last_failure_since(None)
+    }
+
+    /// The last failure to connect, if it happened since then.
+    pub(crate) fn last_failure_since(&self, since: Option<Instant>) -> Option<ConnectError> {
+        let last = self.last_failure.lock().unwrap_or_else(PoisonError::into_inner);
+        last.as_ref()
+            .filter(|(when, _)| since.is_none_or(|since| *when >= since))
+            .map(|(_, error)| error.clone())
+    }
+
+    /// Where the server is, without user or password.
+    pub(crate) fn server(&self) -> String {
+        describe(&self.config.connect)
+    }
+}
