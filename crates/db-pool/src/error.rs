@@ -1,5 +1,6 @@
 //! What can go wrong between a caller, a connection and an answer.
 
+use crate::bulk::CopyError;
 use crate::run::{SHAPE, shape::shape};
 use db_core::{Classify, Retry};
 use std::{error::Error as StdError, fmt, panic::Location, sync::Arc, time::Duration};
@@ -110,6 +111,48 @@ pub enum Error {
         /// What it may take.
         limit: Duration,
     },
+    /// The rows of a COPY do not fit its columns.
+    #[error(transparent)]
+    Copy(#[from] CopyError),
+    /// The batch holds as many statements as it may.
+    #[error("a batch holds at most {max} statements")]
+    BatchFull {
+        /// The most it may hold.
+        max: usize,
+    },
+    /// A batch runs no such statement: it begins or ends a transaction, or is a COPY.
+    #[error("{word} cannot be part of a batch")]
+    BatchStatement {
+        /// The statement's first word.
+        word: String,
+    },
+    /// A statement of a batch failed.
+    #[error("statement {index} of the batch failed")]
+    Batch {
+        /// Its place, from 0.
+        index: usize,
+        /// Why.
+        #[source]
+        source: Box<Error>,
+    },
+    /// A statement of a batch was never sent, since no lease was to be had for it.
+    #[error("statement {index} of the batch was not run")]
+    BatchNotRun {
+        /// Its place, from 0.
+        index: usize,
+    },
+    /// As many lookups wait as may.
+    #[error("{waiting} lookups wait, the most that may")]
+    LoaderFull {
+        /// How many wait.
+        waiting: usize,
+    },
+    /// Decoding a row panicked; the panic's text went to the panic hook.
+    #[error("the lookup panicked")]
+    LoaderPanic,
+    /// A loader's lane ended without an answer: its runtime ended, or comparing keys panicked.
+    #[error("the lookup got no answer")]
+    LoaderLost,
     /// The pool was closed.
     #[error("the pool is closed")]
     Closed,
@@ -186,16 +229,24 @@ impl Classify for Error {
         match self {
             Self::Connect(error) => error.retry(),
             Self::Statement { retry, .. } => *retry,
+            Self::Batch { source, .. } => source.retry(),
             // Nothing was sent, or what was sent was stopped before it answered.
             Self::Exhausted { .. }
             | Self::QueueFull { .. }
             | Self::TooLate { .. }
             | Self::Shed { .. }
+            | Self::BatchNotRun { .. }
+            | Self::LoaderFull { .. }
             | Self::BreakerOpen { .. } => Retry::Safe,
             Self::StatementTimeout { .. }
             | Self::SelfDeadlock { .. }
             | Self::Config { .. }
             | Self::Url { .. }
+            | Self::Copy(_)
+            | Self::BatchFull { .. }
+            | Self::BatchStatement { .. }
+            | Self::LoaderPanic
+            | Self::LoaderLost
             | Self::Closed => Retry::Never,
         }
     }

@@ -43,10 +43,12 @@ impl Lease {
         self.spent = true;
     }
 
-    /// Undoes [`discard_on_return`](Self::discard_on_return): the work that could have left the conversation with the
-    /// server out of step has ended in step.
-    pub(crate) fn keep_on_return(&mut self) {
-        self.spent = false;
+    /// The connection, and a mark that closes it when the lease ends unless the mark is settled: for COPY, which sqlx
+    /// does not count among the answers that it still has to read, so that a flush would call it clean half-way.
+    pub(crate) fn in_doubt(&mut self) -> (&mut PgConnection, Doubt<'_>) {
+        let before = std::mem::replace(&mut self.spent, true);
+        let held = self.held.as_mut().expect("a lease holds its connection until it is dropped");
+        (&mut held.conn_mut().live, Doubt { spent: &mut self.spent, before })
     }
 
     /// The connection, in hands that vouch for it: what is run on it neither changes session state nor leaves a
@@ -90,6 +92,19 @@ impl Lease {
 
     pub(crate) fn conn_mut(&mut self) -> &mut Conn {
         self.held_mut().conn_mut()
+    }
+}
+
+/// The mark of [`Lease::in_doubt`]; dropping it leaves the mark in place.
+pub(crate) struct Doubt<'l> {
+    spent: &'l mut bool,
+    before: bool,
+}
+
+impl Doubt<'_> {
+    /// Everything was read: takes the mark off, unless it was there before.
+    pub(crate) fn settle(self) {
+        *self.spent = self.before;
     }
 }
 

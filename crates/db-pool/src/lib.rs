@@ -26,6 +26,7 @@
 //! # }
 //! ```
 
+mod bulk;
 mod config;
 mod conn;
 mod error;
@@ -44,6 +45,10 @@ mod store;
 mod sync;
 mod transaction;
 
+pub use bulk::{
+    Batch, BatchMode, BatchReport, CopyError, CopyFields, CopyIn, CopyOut, CopyRow, CopyTarget, CopyTypes,
+    CopyValues, Done, FromCopy, FromCopyRow, Loader, LoaderOptions, LoaderStats, Outcome, copy_in, copy_out,
+};
 pub use config::{PoolConfig, Reset, Sizing};
 pub use error::{ConnectError, Error, Fault, retry_of};
 pub use gate::{

@@ -19,11 +19,13 @@
 //! whose name is a hash of the migrations. A test that passes drops its database; one that fails keeps it and says
 //! its name. Tests here use no skips: a missing server fails them with what to install.
 
+mod fault;
 mod fresh;
 mod recorded;
 mod server;
 mod time;
 
+pub use fault::{Proxy, Traffic};
 pub use fresh::{FreshDb, Verdict, empty_db, fresh_db};
 pub use recorded::{Measurement, Recorded};
 pub use server::server_url;

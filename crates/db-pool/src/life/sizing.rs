@@ -17,7 +17,7 @@ const HEADROOM: f64 = 2.0;
 /// One caller in this many may wait without the pool growing: somewhat more than the headroom leaves waiting.
 const WAITING_ONE_IN: u64 = 20;
 
-/// Connections per core of this machine that are of use. A query of 1 ms costs its client some 30 us of processor time
+/// Connections per core of this machine that are of use. A query of 1 ms is taken to cost its client some 30 us of processor time
 /// (encode, two system calls, decode), so about 32 of them keep a core busy; more of them only wait for that core.
 const PER_CORE: u32 = 32;
 
@@ -83,7 +83,8 @@ struct Growth {
 /// room for and what this machine can use, but always at least one.
 pub(crate) fn decide(load: &Load, memory: &mut Memory) -> u32 {
     let pressed = load.pressed();
-    let growth = memory.growth.take();
+    // A size that was changed from outside is not a growth of ours.
+    let growth = memory.growth.take().filter(|growth| growth.to == load.size);
     let served = load.served(growth);
     let waiting_before = std::mem::replace(&mut memory.waiting, load.waiting_now);
     let needed = load.needed(waiting_before);
@@ -155,9 +156,7 @@ impl Load {
     /// the pool does, and a saturated one, where only the holds do.
     fn in_vain(&self, growth: Growth, served: u64) -> bool {
         let halfway = 1.0 + (f64::from(growth.to) / f64::from(growth.from.max(1)) - 1.0) / 2.0;
-        growth.throughput > 0.0
-            && self.per_second(served) < growth.throughput * halfway
-            && self.hold(served) > growth.hold * halfway
+        self.per_second(served) < growth.throughput * halfway && self.hold(served) > growth.hold * halfway
     }
 
     /// What is needed, but at most half as many and one more, and at least one more unless the queue is getting
@@ -389,11 +388,84 @@ mod tests {
     fn growth_is_bounded_and_follows_need() {
         let waits = Load { acquires: 100, waits: 50, ..IDLE };
         check(Load { busy: Duration::from_secs(10), waiting_now: 500, ..waits }, 16);
-        // Nine busy need fifteen; with ten more who came and wait, a ninth more are busy.
+        // Nine busy need fifteen; with sixteen more who came and wait, and two of them caught up with, eighteen.
         check(Load { busy: Duration::from_secs(9), ..waits }, 15);
-        check(Load { busy: Duration::from_secs(9), size: 14, waiting_now: 10, ..waits }, 17);
+        check(Load { busy: Duration::from_secs(9), size: 14, waiting_now: 16, ..waits }, 18);
         check(Load { window: Duration::from_secs(2), busy: Duration::from_secs(18), ..waits }, 15);
         check(Load { busy: Duration::from_secs(1), ..waits }, 11);
+    }
+
+    /// One window after the other, each with the size the last one ended with; the sizes.
+    fn follow(size: u32, loads: &[Load]) -> Vec<u32> {
+        let (mut size, mut memory) = (size, Memory::default());
+        let next = loads.iter().map(|load| {
+            size = decide(&Load { size, ..*load }, &mut memory);
+            size
+        });
+        next.collect()
+    }
+
+    #[test]
+    fn a_queue_that_gets_shorter_is_left_to_it() {
+        let busy = Load { acquires: 100, busy: Duration::from_secs(2), waits: 90, ..IDLE };
+        let queue = |waiting_now| Load { waiting_now, ..busy };
+        assert_eq!(follow(10, &[queue(50), queue(40), queue(30), queue(30)]), [11, 11, 11, 12]);
+    }
+
+    #[test]
+    fn growth_is_in_vain_when_holds_grow_and_throughput_does_not() {
+        let at = |acquires, seconds| Load {
+            acquires,
+            busy: Duration::from_secs(seconds),
+            waits: 50,
+            waiting_now: 500,
+            ..IDLE
+        };
+        // From 10 to 16. Six of the leases given after it are those of the new connections.
+        assert_eq!(follow(10, &[at(100, 10), at(106, 16)]), [16, 10], "the same throughput");
+        assert_eq!(
+            follow(10, &[at(100, 10), at(166, 16)]),
+            [16, 25],
+            "as much more as there are connections"
+        );
+        assert_eq!(follow(10, &[at(100, 5), at(166, 16)]), [16, 25], "more of both");
+        assert_eq!(
+            follow(10, &[at(100, 10), at(106, 10)]),
+            [16, 24],
+            "neither: the new ones are not open yet"
+        );
+    }
+
+    #[test]
+    fn a_size_changed_from_outside_is_not_judged() {
+        let busy = Load { acquires: 100, busy: Duration::from_secs(10), waits: 50, waiting_now: 500, ..IDLE };
+        let mut memory = Memory::default();
+        assert_eq!(decide(&busy, &mut memory), 16);
+        let resized = Load { size: 12, acquires: 102, busy: Duration::from_secs(20), ..busy };
+        assert_eq!(decide(&resized, &mut memory), 19);
+    }
+
+    #[test]
+    fn a_pool_that_holds_off_may_shrink() {
+        let busy = Load { acquires: 100, busy: Duration::from_secs(10), waits: 50, waiting_now: 500, ..IDLE };
+        let vain = Load { acquires: 106, busy: Duration::from_secs(16), ..busy };
+        let sizes = follow(10, &[busy, vain, busy, IDLE, IDLE, IDLE, IDLE, IDLE, IDLE]);
+        assert_eq!(sizes, [16, 10, 10, 10, 10, 10, 10, 8, 6]);
+    }
+
+    #[test]
+    fn calm_is_counted_from_the_last_window_with_waits() {
+        let waits = Load { acquires: 100, waits: 90, ..IDLE };
+        let sizes = follow(2, &[IDLE, IDLE, IDLE, IDLE, IDLE, waits, IDLE, IDLE, IDLE, IDLE, IDLE]);
+        assert_eq!(sizes, [2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 2]);
+    }
+
+    #[test]
+    fn what_is_nearly_needed_stays() {
+        // Fifteen are needed.
+        let busy = Load { acquires: 100, busy: Duration::from_secs(9), ..IDLE };
+        assert_eq!(follow(16, &[busy; 6]), [16; 6]);
+        assert_eq!(follow(17, &[busy; 6]), [17, 17, 17, 17, 15, 15]);
     }
 
     #[test]

@@ -14,7 +14,6 @@ use crate::{
 use sqlx::Connection;
 use std::{
     future::Future,
-    pin::pin,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
 };
@@ -22,10 +21,11 @@ use tokio::time::timeout;
 
 /// How long an orderly reset may keep its place in the pool. A round trip is a hundredth of it; a server that takes
 /// longer is in trouble, and another connection is opened meanwhile.
-const PLACE_KEPT: Duration = Duration::from_millis(20);
+const PLACE_KEPT: Duration = Duration::from_millis(100);
 
-/// How long a query whose future was dropped may go on before the server is told to stop it: many end by themselves.
-const GRACE: Duration = Duration::from_millis(2);
+/// How long a query whose future was dropped may go on before its place goes to another connection and the server is told
+/// to stop it: some end by themselves, and the answer to a statement that failed may still be under way.
+const GRACE: Duration = Duration::from_millis(1);
 
 /// What stands between a connection and its next user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,29 +40,26 @@ pub(crate) enum Disorder {
 
 /// Puts a connection that is out of order back into the pool, or closes it.
 pub(crate) async fn restore(mut held: Held, disorder: Disorder, mark: bool) {
-    if disorder == Disorder::Running {
-        return after_cut(held.leave(), mark).await;
-    }
-    let deadline = held.shared().config.reset_timeout;
+    let limit = held.shared().config.reset_timeout;
     let finished = {
         let (shared, conn) = held.shared_and_conn();
-        let mut work = pin!(tidy(shared, conn, mark));
-        timeout(PLACE_KEPT.min(deadline), &mut work).await.ok()
+        let ended = disorder != Disorder::Running
+            || timeout(GRACE.min(limit), session::drain(&mut conn.live)).await.is_ok();
+        if ended { timeout(PLACE_KEPT.min(limit), tidy(shared, conn, mark)).await.ok() } else { None }
     };
     match finished {
         Some(true) => held.give_back(),
         Some(false) => drop(held),
         // What was begun is begun anew on the other side: the drain takes the answers that are still owed.
-        None => after_cut(held.leave(), mark).await,
+        None => after_cut(held.leave()).await,
     }
 }
 
 /// Waits for the end of a query that nobody waits for any more, tells the server to stop it when that takes long, and
 /// takes the connection in again if there is room by then.
-async fn after_cut(recovering: Recovering, mark: bool) {
-    let mut recovering = recovering;
+async fn after_cut(mut recovering: Recovering) {
     let limit = recovering.shared.config.reset_timeout;
-    let fit = timeout(limit, recovering.bring_back(mark)).await.unwrap_or(false);
+    let fit = timeout(limit, recovering.bring_back()).await.unwrap_or(false);
     recovering.end(fit);
 }
 
@@ -78,17 +75,12 @@ impl Recovering {
         Self { shared, conn: Some(conn) }
     }
 
-    async fn bring_back(&mut self, mark: bool) -> bool {
+    async fn bring_back(&mut self) -> bool {
         // More at once than the pool has places would mean that they come faster than they can be stopped.
         if self.shared.counters.recovering.load(Relaxed) > self.shared.config.max_size.get() {
             return false;
         }
         let Some(conn) = self.conn.as_mut() else { return false };
-        match timeout(GRACE, session::drain(&mut conn.live)).await {
-            Ok(Ok(())) => return tidy(&self.shared, conn, mark).await,
-            Ok(Err(_)) => return false,
-            Err(_) => {}
-        }
         let Some(identity) = conn.identity else { return false };
         if self.shared.side.cancel(identity).await.is_err() {
             return false;

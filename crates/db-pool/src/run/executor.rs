@@ -1,7 +1,7 @@
 //! sqlx's `Executor` for a pool and for a lease: what takes a `PgPool` or a connection takes these.
 
 use super::{
-    send::{Call, Keep, boxed, judge, on_lease, on_pool, see, timed_out},
+    send::{Call, Keep, boxed, judged, on_lease, on_pool, see, timed_out},
     statement::Statement,
     watch::Watch,
 };
@@ -210,6 +210,8 @@ pub(crate) fn steps<'a>(
             }
         };
         watch.over(&outcome);
-        outcome.inspect_err(|error| judge(lease, error))?;
+        if let Err(error) = outcome {
+            Err(judged(lease, error).await)?;
+        }
     })
 }

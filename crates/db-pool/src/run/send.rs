@@ -5,7 +5,7 @@ use super::{
     statement::Statement,
     watch::{SHAPE, Watch, span},
 };
-use crate::{AcquireOptions, Error, Lease, pool::acquire, retry_of, shared::Shared};
+use crate::{AcquireOptions, Error, Lease, pool::acquire, retry_of, session::drain, shared::Shared};
 use db_core::Retry;
 use futures_util::TryStreamExt;
 use sqlx::{
@@ -135,10 +135,13 @@ async fn fresh(lease: &mut Lease, statement: Statement, keep: Keep) -> Result<An
             lease.held().shared().epoch.fetch_add(1, Relaxed);
             let Some(spare) = spare else { return Err(error) };
             see(lease, &spare).await?;
-            let result = send(lease.vouched(), spare, keep).await;
-            result.inspect_err(|error| judge(lease, error))
+            match send(lease.vouched(), spare, keep).await {
+                Err(error) => Err(judged(lease, error).await),
+                result => result,
+            }
         }
-        result => result.inspect_err(|error| judge(lease, error)),
+        Err(error) => Err(judged(lease, error).await),
+        result => result,
     }
 }
 
@@ -156,11 +159,15 @@ pub(crate) async fn see(lease: &mut Lease, statement: &Statement) -> Result<(), 
     Ok(())
 }
 
-/// Takes note of a failure after which the connection must not be lent again.
-pub(crate) fn judge(lease: &mut Lease, error: &sqlx::Error) {
-    if retry_of(error) == Retry::Reconnect {
+/// Reads what follows a failure, which the server has sent with it, so that the lease comes back in order; after a failure
+/// of the connection itself it must not be lent again.
+pub(crate) async fn judged(lease: &mut Lease, error: sqlx::Error) -> sqlx::Error {
+    if retry_of(&error) == Retry::Reconnect {
+        lease.discard_on_return();
+    } else if matches!(error, sqlx::Error::Database(_)) && drain(lease.vouched()).await.is_err() {
         lease.discard_on_return();
     }
+    error
 }
 
 async fn send(conn: &mut PgConnection, statement: Statement, keep: Keep) -> Result<Answer, sqlx::Error> {

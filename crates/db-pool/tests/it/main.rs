@@ -1,6 +1,7 @@
 //! The pool against a server.
 
 mod bad_server;
+mod bulk;
 mod cancel;
 mod dirty;
 mod limits;

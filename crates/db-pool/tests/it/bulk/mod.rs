@@ -1,0 +1,6 @@
+//! Many rows, statements or lookups at once.
+
+mod batch;
+mod copy;
+mod loader;
+mod relay;
