@@ -16,7 +16,7 @@ use std::{
     },
     time::Instant,
 };
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, time::timeout};
 
 pub(crate) struct Shared {
     pub(crate) gate: Gate<Box<Conn>, Checkout, Error>,
@@ -79,7 +79,8 @@ impl Shared {
     /// Closes a connection politely, in the background; whoever took it from its seat has counted it.
     pub(crate) fn say_goodbye(self: &Arc<Self>, conn: Box<Conn>) {
         let shared = Arc::clone(self);
-        self.runtime.spawn(async move { shared.store.retire(conn.live).await });
+        let limit = self.config.check_timeout * 2;
+        self.runtime.spawn(async move { timeout(limit, shared.store.retire(conn.live)).await });
     }
 
     /// A connection that its last user left unusable is about to be closed: no goodbye, the server sees the socket close.

@@ -190,7 +190,11 @@ impl<L, A> Queue<L, A> {
 mod tests {
     use super::{Priority, Queue};
     use std::{
-        task::Waker,
+        sync::{
+            Arc,
+            atomic::{AtomicU32, Ordering::Relaxed},
+        },
+        task::{Wake, Waker},
         time::{Duration, Instant},
     };
 
@@ -257,6 +261,23 @@ mod tests {
         let (next, _) = queue.next().expect("it waits");
         queue.answer(next, "a connection");
         assert_eq!(queue.leave(key), Some("a connection"));
+    }
+
+    #[test]
+    fn the_waker_of_the_last_poll_is_woken() {
+        struct Count(AtomicU32);
+        impl Wake for Count {
+            fn wake(self: Arc<Self>) {
+                self.0.fetch_add(1, Relaxed);
+            }
+        }
+        let (first, second) = (Arc::new(Count(0.into())), Arc::new(Count(0.into())));
+        let mut queue: Queue<usize, ()> = Queue::new(AGING);
+        let key = queue.join(0, Priority::Normal, Instant::now(), Arc::clone(&first).into());
+        assert!(queue.poll(key, &Arc::clone(&second).into()).is_none());
+        let (_, waiter) = queue.next().expect("it waits");
+        waiter.waker.wake();
+        assert_eq!((first.0.load(Relaxed), second.0.load(Relaxed)), (0, 1));
     }
 
     #[test]

@@ -107,8 +107,14 @@ async fn open_once(shared: &Shared) -> Result<Box<Conn>, ConnectError> {
     let started = Instant::now();
     // Before the connection is opened: a plan made under an older schema must not pass for one of this.
     let epoch = shared.epoch.load(Relaxed);
-    let mut live = shared.store.open().await?;
     let broken = |elapsed| ConnectError::new(Fault::Unreachable, shared.server(), elapsed);
+    // The store keeps the connect timeout, and is the one to say what happened; one that does not keep it, must not keep
+    // a place in the pool for ever either.
+    let limit = shared.config.attempt_timeout().mul_f64(1.25);
+    let Ok(opened) = timeout(limit, shared.store.open()).await else {
+        return Err(ConnectError { fault: Fault::TimedOut, ..broken(started.elapsed()) });
+    };
+    let mut live = opened?;
     let greeting = match timeout(shared.config.check_timeout, session::greet(&mut live)).await {
         Ok(Ok(greeting)) => greeting,
         Ok(Err(error)) => {

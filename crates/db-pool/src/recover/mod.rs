@@ -13,7 +13,6 @@ use crate::{
 };
 use sqlx::Connection;
 use std::{
-    future::Future,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
 };
@@ -123,34 +122,32 @@ fn at_rest(mut conn: Box<Conn>) -> Box<Conn> {
 }
 
 /// Sends what is unsent and, where a mark may have been left, resets the session. Says whether the connection is fit.
-fn tidy<'a>(shared: &'a Shared, conn: &'a mut Conn, mark: bool) -> impl Future<Output = bool> + Send + 'a {
-    async move {
-        if session::drain(&mut conn.live).await.is_err() {
-            return false;
-        }
-        // A transaction whose guard was leaked: sqlx counts on it, so the connection cannot be lent.
-        if conn.live.is_in_transaction() {
-            return false;
-        }
-        if !mark {
-            return true;
-        }
-        match session::reset(&mut conn.live).await {
-            Ok(found) => {
-                tally(&shared.counters.resets);
-                if found == Found::Transaction {
-                    tally(&shared.counters.stray_transactions);
-                    tracing::warn!(
-                        backend = conn.identity.map(|identity| identity.pid),
-                        "a connection came back with a transaction open; it was rolled back"
-                    );
-                }
-                true
+async fn tidy(shared: &Shared, conn: &mut Conn, mark: bool) -> bool {
+    if session::drain(&mut conn.live).await.is_err() {
+        return false;
+    }
+    // A transaction whose guard was leaked: sqlx counts on it, so the connection cannot be lent.
+    if conn.live.is_in_transaction() {
+        return false;
+    }
+    if !mark {
+        return true;
+    }
+    match session::reset(&mut conn.live).await {
+        Ok(found) => {
+            tally(&shared.counters.resets);
+            if found == Found::Transaction {
+                tally(&shared.counters.stray_transactions);
+                tracing::warn!(
+                    backend = conn.identity.map(|identity| identity.pid),
+                    "a connection came back with a transaction open; it was rolled back"
+                );
             }
-            Err(error) => {
-                tracing::debug!(%error, "a connection could not be reset and is closed");
-                false
-            }
+            true
+        }
+        Err(error) => {
+            tracing::debug!(%error, "a connection could not be reset and is closed");
+            false
         }
     }
 }

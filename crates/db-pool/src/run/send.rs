@@ -162,9 +162,9 @@ pub(crate) async fn see(lease: &mut Lease, statement: &Statement) -> Result<(), 
 /// Reads what follows a failure, which the server has sent with it, so that the lease comes back in order; after a failure
 /// of the connection itself it must not be lent again.
 pub(crate) async fn judged(lease: &mut Lease, error: sqlx::Error) -> sqlx::Error {
-    if retry_of(&error) == Retry::Reconnect {
-        lease.discard_on_return();
-    } else if matches!(error, sqlx::Error::Database(_)) && drain(lease.vouched()).await.is_err() {
+    let spent = retry_of(&error) == Retry::Reconnect
+        || (matches!(error, sqlx::Error::Database(_)) && drain(lease.vouched()).await.is_err());
+    if spent {
         lease.discard_on_return();
     }
     error

@@ -5,10 +5,13 @@ mod bulk;
 mod cancel;
 mod dirty;
 mod limits;
+mod matrix;
 mod password;
+mod resize;
+mod silent;
 
 use db_pool::{Lease, Pool, PoolConfig};
-use db_testkit::FreshDb;
+use db_testkit::{FreshDb, eventually};
 use std::{num::NonZeroU32, time::Duration};
 
 /// A small pool that gives up soon.
@@ -26,4 +29,13 @@ async fn pool(db: &FreshDb, max_size: u32) -> Pool {
 /// The server process behind a lease, asked for without leaving a mark on it.
 async fn backend(lease: &mut Lease) -> i32 {
     sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(lease).await.expect("answers")
+}
+
+/// Waits until nobody holds, waits for, opens or mends a connection.
+async fn eventually_idle(case: &str, pool: &Pool) {
+    eventually(&format!("{case}: the pool is at rest; {:?}", pool.stats()), || async {
+        let stats = pool.stats();
+        (stats.in_use, stats.waiting, stats.opening, stats.recovering) == (0, 0, 0, 0)
+    })
+    .await;
 }
