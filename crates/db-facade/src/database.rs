@@ -77,7 +77,7 @@ impl Database {
 
     /// Lends nothing more, waits up to ten seconds for what is lent, and disconnects.
     pub async fn close(self) {
-        self.pool.close(CLOSE_GRACE).await;
+        self.pool.close_within(CLOSE_GRACE).await;
     }
 }
 

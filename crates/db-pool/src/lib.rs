@@ -21,7 +21,7 @@
 //!
 //! let stats = pool.stats();
 //! println!("{} of {} in use, {} waiting", stats.in_use, stats.max_size, stats.waiting);
-//! pool.close(Duration::from_secs(5)).await;
+//! pool.close_within(Duration::from_secs(5)).await;
 //! # Ok(())
 //! # }
 //! ```

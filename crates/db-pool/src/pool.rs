@@ -32,6 +32,9 @@ pub struct Pool {
     shared: Arc<Shared>,
 }
 
+/// How long a close waits for what is lent, where the caller does not say.
+const CLOSE_GRACE: Duration = Duration::from_secs(30);
+
 /// What one request for a connection may ask for.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AcquireOptions {
@@ -187,12 +190,20 @@ impl Pool {
         self.shared.settle(after);
     }
 
+    /// Closes the pool with a grace of 30 s; see [`Pool::close_within`].
+    ///
+    /// # Cancel safety
+    /// That of [`Pool::close_within`].
+    pub async fn close(&self) -> CloseReport {
+        self.close_within(CLOSE_GRACE).await
+    }
+
     /// Turns away everybody who waits, lends nothing more, closes what idles, and waits up to `grace` for what is lent.
     /// Leases that come back later are closed then; the report names them.
     ///
     /// # Cancel safety
     /// The pool stays closed; leases that come back are closed.
-    pub async fn close(&self, grace: Duration) -> CloseReport {
+    pub async fn close_within(&self, grace: Duration) -> CloseReport {
         let shared = &self.shared;
         let mut after = shared.gate.close();
         after.wake_all();
@@ -212,6 +223,19 @@ impl Pool {
             backend: holder.backend,
         });
         CloseReport { abandoned: abandoned.collect() }
+    }
+
+    /// How many connections there are, lent, idle and being opened.
+    #[must_use]
+    pub fn size(&self) -> u32 {
+        let stats = self.stats();
+        stats.in_use + stats.idle + stats.opening
+    }
+
+    /// How many connections idle.
+    #[must_use]
+    pub fn num_idle(&self) -> usize {
+        self.stats().idle as usize
     }
 
     /// Whether [`Pool::close`] was called.

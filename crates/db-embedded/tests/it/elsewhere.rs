@@ -22,7 +22,7 @@ async fn run(state: &Path, sql: &str) -> Vec<String> {
     let mut lease = pool.acquire().await.expect("a lease");
     sqlx::query(sqlx::AssertSqlSafe(sql.to_owned())).execute(&mut *lease).await.expect(sql);
     drop(lease);
-    pool.close(Duration::from_secs(5)).await;
+    pool.close_within(Duration::from_secs(5)).await;
     let tcp = postgres.tcp_url().expect("a port was asked for").expose().to_owned();
     assert!(db_pool::Pool::connect_url(&tcp).await.is_ok(), "the password is the one of these data");
     postgres.stop().await;

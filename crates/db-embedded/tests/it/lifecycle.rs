@@ -13,7 +13,7 @@ async fn an_ephemeral_server_answers_and_leaves_nothing() {
     let row = sqlx::query("SELECT current_setting('fsync')").fetch_one(&mut *lease).await.expect("answers");
     assert_eq!(row.get::<String, _>(0), "off");
     drop(lease);
-    pool.close(Duration::from_secs(5)).await;
+    pool.close_within(Duration::from_secs(5)).await;
 
     let (pid, folder) = (postgres.pid().expect("started here"), socket_folder(&postgres));
     assert!(is_running(pid));
@@ -46,7 +46,7 @@ async fn run(postgres: &Postgres, sql: &'static str) {
     let mut lease = pool.acquire().await.expect("a lease");
     sqlx::query(sql).execute(&mut *lease).await.expect(sql);
     drop(lease);
-    pool.close(Duration::from_secs(5)).await;
+    pool.close_within(Duration::from_secs(5)).await;
 }
 
 #[tokio::test]
@@ -61,7 +61,7 @@ async fn persistent_data_survive_a_restart_and_are_durable() {
         .await
         .expect("created");
     drop(lease);
-    pool.close(Duration::from_secs(5)).await;
+    pool.close_within(Duration::from_secs(5)).await;
     first.stop().await;
 
     let second = start(options()).await;

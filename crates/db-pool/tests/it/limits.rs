@@ -110,7 +110,7 @@ async fn a_closed_pool_lends_nothing_and_holds_nothing() {
     fresh_db(|db| async move {
         let pool = pool(&db, 2).await;
         let lease = pool.acquire().await.expect("a lease");
-        pool.close(Duration::from_millis(10)).await;
+        pool.close_within(Duration::from_millis(10)).await;
         assert!(matches!(pool.acquire().await, Err(Error::Closed)));
         assert!(pool.is_closed());
         // What was out is closed when it comes back.

@@ -6,9 +6,12 @@ mod cancel;
 mod dirty;
 mod limits;
 mod matrix;
+mod mobc;
 mod password;
+mod program;
 mod resize;
 mod silent;
+mod stores;
 
 use db_pool::{Lease, Pool, PoolConfig};
 use db_testkit::{FreshDb, eventually};
