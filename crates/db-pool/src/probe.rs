@@ -36,7 +36,7 @@ impl Probe for PoolProbe {
         let stats = self.pool.stats();
         let finding = match answer {
             Err(reason) => Finding::new(&self.name, Status::Unhealthy, reason),
-            Ok(_) if stats.waiting > 0 => Finding::new(
+            Ok(_) if stats.waiting > stats.opening => Finding::new(
                 &self.name,
                 Status::Degraded,
                 "callers wait for a connection: the pool is too small",

@@ -16,7 +16,8 @@ async fn pools<F: Future<Output = ()>>(
     change: fn(PoolConfig) -> PoolConfig,
     test: impl Fn(Pool) -> F + Copy,
 ) {
-    let stores: [fn(&PoolConfig) -> Arc<dyn Store>; 2] =
+    type Make = fn(&PoolConfig) -> Arc<dyn Store>;
+    let stores: [Make; 2] =
         [|config| Arc::new(MobcStore::new(config)), |config| Arc::new(DirectStore::new(config))];
     for store in stores {
         fresh_db(|db: FreshDb| async move {

@@ -249,8 +249,12 @@ async fn what_does_not_end_in_time_is_dropped_and_given_back() {
 
 /// Takes every task away from whoever has it, and gives them to somebody else.
 async fn take_over(conn: &mut PgConnection) -> Vec<Claimed> {
-    reclaim(conn, "default", Reclaim::All).await.expect("taken back");
-    take(conn, 100).await
+    // In one transaction, or the worker might claim them again in between.
+    let mut tx = conn.begin().await.expect("begun");
+    reclaim(&mut tx, "default", Reclaim::All).await.expect("taken back");
+    let taken = take(&mut tx, 100).await;
+    tx.commit().await.expect("committed");
+    taken
 }
 
 #[tokio::test]

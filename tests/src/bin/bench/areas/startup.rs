@@ -46,7 +46,7 @@ async fn ours() -> Result<[f64; 2], Failure> {
     assert_eq!(one, 1, "the server counts");
     let answered = started.elapsed();
     drop(lease);
-    pool.close(Duration::from_secs(1)).await;
+    pool.close_within(Duration::from_secs(1)).await;
     postgres.stop().await;
     Ok([answered, started.elapsed()].map(milliseconds))
 }
