@@ -9,7 +9,7 @@ use db_model::{
 use db_pool::Pool;
 use db_tasks::{Claimed, Done, Edge, Error, Failure, Handler, Reclaim, Worker, reclaim};
 use db_testkit::{FreshDb, eventually, fresh_db};
-use sqlx::PgConnection;
+use sqlx::{Connection, PgConnection};
 use std::{
     future::{Future, pending},
     num::NonZeroU32,
