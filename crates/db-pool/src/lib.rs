@@ -1,7 +1,5 @@
-//! A connection pool for sqlx on PostgreSQL.
-//!
-//! A query costs one round trip: a connection is checked only after it idled, and what its last user left behind is
-//! seen without asking the server. Every wait has a deadline, and a future that is dropped gives everything back.
+//! A connection pool for sqlx on PostgreSQL: one round trip a query, nothing lost to a future that is dropped, and a reason
+//! for every refusal.
 //!
 //! ```no_run
 //! use db_pool::{Pool, PoolConfig};
@@ -10,21 +8,67 @@
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let config = PoolConfig::from_url("postgresql://app@localhost/app")?
 //!     .max_size(8.try_into()?)
-//!     .acquire_timeout(Duration::from_secs(2));
+//!     .statement_timeout(Duration::from_secs(5))
+//!     .slow_threshold(Duration::from_millis(250));
 //! let pool = Pool::connect(&config).await?;
 //!
-//! let mut lease = pool.acquire().await?;
-//! let mut tx = sqlx::Connection::begin(&mut *lease).await?;
-//! sqlx::query("UPDATE tasks SET priority = $1 WHERE id = $2").bind(5).bind(1).execute(&mut *tx).await?;
+//! // Whatever takes a `sqlx::PgPool` takes this pool: `query`, `query_as!`, streams, `begin`.
+//! let mut tx = pool.begin().await?;
+//! sqlx::query("UPDATE tasks SET priority = $1 WHERE title = $2").bind(5).bind("ship").execute(&mut *tx).await?;
 //! tx.commit().await?;
-//! drop(lease);
+//! let open: i64 = sqlx::query_scalar("SELECT count(*) FROM tasks").fetch_one(&pool).await?;
 //!
 //! let stats = pool.stats();
-//! println!("{} of {} in use, {} waiting", stats.in_use, stats.max_size, stats.waiting);
-//! pool.close_within(Duration::from_secs(5)).await;
+//! println!("{open} tasks; {} of {} connections in use, {} waiting", stats.in_use, stats.size, stats.waiting);
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # Coming from `sqlx::PgPool`
+//! Change the type and the constructor: [`Pool::connect_url`] for `PgPool::connect`, [`PoolConfig`] for `PgPoolOptions`. The
+//! statements stay as they are. A test of this crate compiles one program against both pools and compares what it says.
+//! Three things differ. Errors of the pool are told apart and carry figures ([`Error::of`] takes them out of a
+//! `sqlx::Error`). [`Pool::close`] has a deadline. And a connection is not pinged before and after each use, which leaves one
+//! round trip of three: it is checked after [idling](PoolConfig::check_after), and what its last user left behind is
+//! seen on this side.
+//!
+//! # Which way to run a statement
+//! | you have | use | what you get |
+//! |---|---|---|
+//! | one statement | `query.fetch_one(&pool)` and its like | any pool-wide limit |
+//! | one statement with limits or typed rows | [`Pool::run`] | its own [timeout](Run::timeout) and [priority](Run::priority) |
+//! | several on one session | [`Pool::acquire`], then `&mut lease` | no reset unless a statement calls for one |
+//! | a transaction | [`Pool::transaction`], or [`Pool::begin`] | rollback on error, panic and drop; retries of conflicts |
+//! | many statements | [`Batch`] | few round trips, each error in its place |
+//! | many lookups by key | [`Loader`] | one statement for all that wait at the moment |
+//! | many rows | [`copy_in`], [`copy_out`] | typed binary COPY |
+//!
+//! # What happens to a connection
+//! A task of the pool opens it, within a [budget](PoolConfig::connects_per_second) and behind a
+//! [breaker](PoolConfig::breaker), and hands it to whoever has waited longest; a caller that gives up wastes nothing. It is
+//! lent last in, first out. When its [`Lease`] is dropped, it goes straight to the next caller, or first through a
+//! [`Reset`] in the background if its session may have changed. If a query was cut, its place is given to another
+//! connection within a millisecond or two, and the server is told to stop the query over a connection of the pool's own. After
+//! [idling](PoolConfig::idle_timeout) or at the end of its [life](PoolConfig::max_lifetime) it is closed, an idle one after
+//! its successor has been opened.
+//!
+//! # When it cannot be had
+//! Callers wait in order of arrival; a [`Priority`] is a head start, so no class starves. A request is turned away at once
+//! when the queue is [full](Error::QueueFull), when at its present pace the deadline would pass first
+//! ([`Error::TooLate`]), or when nothing is lent and nothing can be opened ([`Error::Connect`], [`Error::BreakerOpen`]).
+//! At the deadline it is [`Error::Exhausted`] with the pool's figures and the last failure to connect, or
+//! [`Error::SelfDeadlock`] when the waiting task sits on a connection itself. [`CoDel`] sheds load from a queue that stands.
+//! Each error says through `db_core::Classify` whether a retry may help.
+//!
+//! # Watching it
+//! [`Pool::stats`] is exact and cheap. A `Recorder` gets OpenTelemetry's `db.client.*` metrics. `tracing` gets a span a
+//! statement (`db_pool::statement`, DEBUG), slow statements (`db_pool::slow`, WARN) and [leaks](PoolConfig::leak_threshold).
+//! [`PoolProbe`] is the health check. Texts of statements leave the pool only without their literals.
+//!
+//! # What it cannot see
+//! A function of your own that calls `set_config`, on a statement that looks innocent; PL/pgSQL that takes advisory locks.
+//! [`Reset::Always`] is for that. Prepared statements made by `PREPARE` stay, since sqlx's own could not be told from them.
+//! Behind PgBouncer in transaction mode the session is not yours: use [`Reset::Never`] and no session state.
 
 mod bulk;
 mod config;
