@@ -10,6 +10,7 @@ use url::Url;
 #[derive(Clone)]
 pub struct PoolConfig {
     pub(crate) connect: PgConnectOptions,
+    pub(crate) name: Option<String>,
     pub(crate) password: Option<Arc<dyn PasswordProvider>>,
     pub(crate) recorder: Option<Arc<dyn Recorder>>,
     pub(crate) min_size: u32,
@@ -76,6 +77,7 @@ impl PoolConfig {
     pub fn new(connect: PgConnectOptions) -> Self {
         Self {
             connect,
+            name: None,
             password: None,
             recorder: None,
             min_size: 0,
@@ -114,6 +116,13 @@ impl PoolConfig {
         let connect = PgConnectOptions::from_str(url)
             .map_err(|_| Error::Url { reason: "a parameter has no valid value".to_owned() })?;
         Ok(Self::new(connect))
+    }
+
+    /// What the pool is called in measurements: its server and database unless this is called.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
     }
 
     /// Asks this provider for the password of each new connection, and once more when the server refuses it (28P01).

@@ -9,6 +9,7 @@ use crate::{
     shared::Shared,
     stats::tally,
 };
+use futures_util::future::{join, join_all};
 use std::{
     fmt,
     future::{Future, poll_fn},
@@ -160,7 +161,7 @@ impl Pool {
     #[must_use]
     pub fn try_acquire(&self) -> Option<Lease> {
         let now = Instant::now();
-        let label = Checkout { site: Location::caller(), task: tokio::task::try_id() };
+        let label = Checkout::by_caller(Location::caller());
         let (conn, seat) = self.shared.gate.try_take(label, now)?.ok()?;
         let held = Held::new(Arc::clone(&self.shared), conn, seat);
         match self.shared.ages.fitness(held.conn().expires, held.conn().idle_since, now) {
@@ -211,10 +212,8 @@ impl Pool {
             tally(&shared.counters.closes);
             shared.store.retire(conn.live)
         });
-        for goodbye in goodbyes.collect::<Vec<_>>() {
-            goodbye.await;
-        }
-        let _ = timeout(grace, poll_fn(|context| shared.gate.poll_drained(context))).await;
+        let drained = poll_fn(|context| shared.gate.poll_drained(context));
+        let _ = timeout(grace, join(join_all(goodbyes), drained)).await;
         shared.side.close().await;
         let now = Instant::now();
         let abandoned = shared.gate.holders().into_iter().map(|holder| AbandonedLease {
@@ -263,7 +262,7 @@ pub(crate) async fn acquire(
     site: &'static Location<'static>,
 ) -> Result<Lease, Error> {
     let started = Instant::now();
-    let label = Checkout { site, task: tokio::task::try_id() };
+    let label = Checkout::by_caller(site);
     let mut now = started;
     loop {
         let answer = match shared.gate.try_take(label, now) {
@@ -318,7 +317,7 @@ async fn wait(
     let answer = timeout_at(deadline.into(), waiting).await;
     let waited = started.elapsed();
     if let Some(recorder) = &shared.config.recorder {
-        recorder.timing("db.client.connection.wait_time", &[], waited);
+        recorder.timing("db.client.connection.wait_time", &[shared.label()], waited);
     }
     answer.map_err(|_| gave_up(shared, label, started, waited, returns))
 }
@@ -382,13 +381,12 @@ fn refused(refusal: Refusal<Error>, shared: &Shared, options: AcquireOptions, st
 fn gave_up(shared: &Shared, label: Checkout, started: Instant, waited: Duration, returns: u64) -> Error {
     tally(&shared.counters.timeouts);
     if let Some(recorder) = &shared.config.recorder {
-        recorder.count("db.client.connection.timeouts", &[], 1);
+        recorder.count("db.client.connection.timeouts", &[shared.label()], 1);
     }
     let census = shared.gate.census(Instant::now());
     // Futures that one task runs side by side share its number, so only a pool in which nothing has moved is stuck.
     if census.returns == returns
-        && label.task.is_some()
-        && let Some(own) = shared.gate.holders().into_iter().find(|holder| holder.label.task == label.task)
+        && let Some(own) = shared.gate.holders().into_iter().find(|holder| holder.label.who == label.who)
     {
         return Error::SelfDeadlock {
             waited,

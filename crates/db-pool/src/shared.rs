@@ -9,6 +9,7 @@ use crate::{
     stats::{Counters, tally},
     store::connector::{Connector, describe},
 };
+use db_core::Label;
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
@@ -34,6 +35,7 @@ pub(crate) struct Shared {
     /// What the server grants to ordinary users; zero while it is not known.
     pub(crate) server_connections: AtomicU32,
     last_failure: Mutex<Option<(Instant, ConnectError)>>,
+    name: String,
 }
 
 impl Shared {
@@ -52,6 +54,7 @@ impl Shared {
             epoch: AtomicU64::new(0),
             server_connections: AtomicU32::new(0),
             last_failure: Mutex::new(None),
+            name: config.name.clone().unwrap_or_else(|| describe(&config.connect)),
             config,
         }
     }
@@ -65,7 +68,10 @@ impl Shared {
         for conn in after.retire {
             self.retire(conn);
         }
-        if let Some(held) = after.reported {
+        if let (Some(recorder), Some(held)) = (&self.config.recorder, after.ended) {
+            recorder.timing("db.client.connection.use_time", &[self.label()], held);
+        }
+        if let Some(held) = after.ended.filter(|_| after.reported) {
             tracing::info!(?held, "a lease that was reported as held for too long has come back");
         }
     }
@@ -112,5 +118,10 @@ impl Shared {
     /// Where the server is, without user or password.
     pub(crate) fn server(&self) -> String {
         describe(&self.config.connect)
+    }
+
+    /// Which pool a measurement is of.
+    pub(crate) fn label(&self) -> Label<'_> {
+        ("db.client.connection.pool.name", &self.name)
     }
 }

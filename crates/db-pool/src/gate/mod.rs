@@ -83,13 +83,15 @@ pub(crate) struct After<T> {
     pub(crate) retire: Vec<T>,
     /// Connections to open; each is counted as being opened already.
     pub(crate) open: u32,
-    /// The seat had been reported as held for too long, and was held this long in the end.
-    pub(crate) reported: Option<Duration>,
+    /// A lease ended, and was held this long.
+    pub(crate) ended: Option<Duration>,
+    /// It had been reported as held for too long.
+    pub(crate) reported: bool,
 }
 
 impl<T> After<T> {
     fn nothing() -> Self {
-        Self { wake: None, wake_more: Vec::new(), retire: Vec::new(), open: 0, reported: None }
+        Self { wake: None, wake_more: Vec::new(), retire: Vec::new(), open: 0, ended: None, reported: false }
     }
 
     fn wake(&mut self, waker: Waker) {
@@ -472,7 +474,8 @@ impl<T: Item, L: Copy, E> State<T, L, E> {
         let held = now.saturating_duration_since(lent.holder.since);
         self.returns += 1;
         self.busy_nanos += nanos(held);
-        after.reported = lent.reported.then_some(held);
+        after.ended = Some(held);
+        after.reported = lent.reported;
     }
 
     /// Gives a connection that is counted nowhere to the next waiter, or lets it idle, or hands it back to be closed.

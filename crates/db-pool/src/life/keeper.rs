@@ -92,9 +92,14 @@ fn renew(shared: &Arc<Shared>, now: Instant, renewing: &Arc<AtomicBool>) {
             found |= this;
             !this
         });
+        let useless = old.is_empty();
         old.into_iter().for_each(|conn| shared.retire(conn));
         let after = shared.gate.adopt(successor, now);
         shared.settle(after);
+        if useless {
+            // It is lent again and again: not to be tried at every look.
+            sleep(shared.config.max_lifetime / 100).await;
+        }
     });
 }
 
@@ -152,19 +157,14 @@ impl Sizer {
 }
 
 /// Gauges under OpenTelemetry's names; counted in connections and callers.
+/// <https://opentelemetry.io/docs/specs/semconv/database/database-metrics/>
 fn record(shared: &Shared, census: Census) {
     let Some(recorder) = &shared.config.recorder else { return };
-    recorder.gauge(
-        "db.client.connection.count",
-        &[("db.client.connection.state", "idle")],
-        census.idle.into(),
-    );
-    recorder.gauge(
-        "db.client.connection.count",
-        &[("db.client.connection.state", "used")],
-        census.lent.into(),
-    );
-    recorder.gauge("db.client.connection.max", &[], census.limit.into());
-    recorder.gauge("db.client.connection.idle.min", &[], shared.config.min_size.into());
-    recorder.gauge("db.client.connection.pending_requests", &[], census.waiting.into());
+    let pool = shared.label();
+    let state = |state| [pool, ("db.client.connection.state", state)];
+    recorder.gauge("db.client.connection.count", &state("idle"), census.idle.into());
+    recorder.gauge("db.client.connection.count", &state("used"), census.lent.into());
+    recorder.gauge("db.client.connection.max", &[pool], census.limit.into());
+    recorder.gauge("db.client.connection.idle.min", &[pool], shared.config.min_size.into());
+    recorder.gauge("db.client.connection.pending_requests", &[pool], census.waiting.into());
 }

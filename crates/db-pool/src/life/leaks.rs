@@ -1,7 +1,12 @@
 //! Leases that are held for too long: who took them, and what their session does.
 
 use crate::{gate::Holder, run::shape::shape, shared::Shared, stats::tally};
-use std::{panic::Location, sync::Arc, time::Instant};
+use std::{
+    panic::Location,
+    sync::Arc,
+    thread::{self, ThreadId},
+    time::Instant,
+};
 
 /// Characters of a statement's shape in a report.
 const SHAPE: usize = 200;
@@ -10,7 +15,26 @@ const SHAPE: usize = 200;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Checkout {
     pub(crate) site: &'static Location<'static>,
-    pub(crate) task: Option<tokio::task::Id>,
+    pub(crate) who: Who,
+}
+
+impl Checkout {
+    pub(crate) fn by_caller(site: &'static Location<'static>) -> Self {
+        Self { site, who: Who::is_calling() }
+    }
+}
+
+/// Who may hold a lease and wait for another: a task, or the future that a thread blocks on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Who {
+    Task(tokio::task::Id),
+    Thread(ThreadId),
+}
+
+impl Who {
+    fn is_calling() -> Self {
+        tokio::task::try_id().map_or_else(|| Self::Thread(thread::current().id()), Self::Task)
+    }
 }
 
 /// Reports each lease that is older than the threshold, once. The server is asked about its session on the pool's side
@@ -37,7 +61,7 @@ async fn tell(shared: &Shared, holder: Holder<Checkout>) {
     };
     tally(&shared.counters.leaks);
     if let Some(recorder) = &shared.config.recorder {
-        recorder.count("cairn.db.client.connection.leaks", &[], 1);
+        recorder.count("cairn.db.client.connection.leaks", &[shared.label()], 1);
     }
     tracing::warn!(
         taken_at = %holder.label.site,

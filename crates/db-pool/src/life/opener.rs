@@ -128,7 +128,7 @@ async fn open_once(shared: &Shared) -> Result<Box<Conn>, ConnectError> {
     tally(&shared.counters.opens);
     let open_took = started.elapsed();
     if let Some(recorder) = &shared.config.recorder {
-        recorder.timing("db.client.connection.create_time", &[], open_took);
+        recorder.timing("db.client.connection.create_time", &[shared.label()], open_took);
     }
     let now = Instant::now();
     Ok(Box::new(Conn {

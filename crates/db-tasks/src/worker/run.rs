@@ -168,7 +168,7 @@ impl<H: Handler> Shared<H> {
         };
         let new = persist(|| async {
             let mut lease = self.pool.acquire().await?;
-            claim(&mut lease, &wanted).await
+            claim(lease.vouched(), &wanted).await
         })
         .await?;
         self.held.add(new.iter().map(|task| (task.id, task.lease_token)));
@@ -185,7 +185,7 @@ impl<H: Handler> Shared<H> {
                  WHERE queue = $1 AND status = 'pending' AND waiting_on = 0",
             )
             .bind(&self.settings.queue)
-            .fetch_one(&mut *lease)
+            .fetch_one(lease.vouched())
             .await
             .map_err(Error::during("look for the next task"))
         })
@@ -234,7 +234,7 @@ impl<H: Handler> Shared<H> {
     async fn take_back(&self) -> Result<(), Error> {
         let back = persist(|| async {
             let mut lease = self.pool.acquire().await?;
-            let mut tx = lease.begin().await.map_err(Error::during("begin to take back tasks"))?;
+            let mut tx = lease.vouched().begin().await.map_err(Error::during("begin to take back tasks"))?;
             let back = reclaim(&mut tx, &self.settings.queue, Reclaim::Expired).await?;
             tx.commit().await.map_err(Error::during("commit what was taken back"))?;
             Ok(back)
@@ -264,7 +264,7 @@ impl<H: Handler> Shared<H> {
             }
             let result = async {
                 let mut lease = self.pool.acquire().await?;
-                extend(&mut lease, &held, self.settings.lease).await
+                extend(lease.vouched(), &held, self.settings.lease).await
             };
             if let Err(error) = result.await {
                 tracing::warn!(error = &error as &dyn std::error::Error, "leases could not be extended");
@@ -289,7 +289,7 @@ impl<H: Handler> Shared<H> {
             )
             .bind(ids)
             .bind(tokens)
-            .execute(&mut *lease)
+            .execute(lease.vouched())
             .await
             .map_err(Error::during("give back tasks"))
         })
