@@ -385,7 +385,8 @@ fn gave_up(shared: &Shared, label: Checkout, started: Instant, waited: Duration,
     }
     let census = shared.gate.census(Instant::now());
     // Futures that one task runs side by side share its number, so only a pool in which nothing has moved is stuck.
-    if census.returns == returns
+    if census.lent >= census.limit
+        && census.returns == returns
         && let Some(own) = shared.gate.holders().into_iter().find(|holder| holder.label.who == label.who)
     {
         return Error::SelfDeadlock {

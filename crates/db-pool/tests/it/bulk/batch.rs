@@ -192,7 +192,8 @@ async fn without_a_lease_nothing_is_run() {
         let _lease = pool.acquire().await.expect("the only one");
         let mut batch = Batch::new();
         batch.push(sqlx::query("SELECT 1")).expect("room");
-        let error = batch.spread(&pool, 2.try_into().expect("2")).await.expect_err("no lease");
+        let spread = async move { batch.spread(&pool, 2.try_into().expect("2")).await };
+        let error = tokio::spawn(spread).await.expect("no panic").expect_err("no lease");
         assert!(matches!(error, Error::Exhausted { .. }), "{error}");
     })
     .await;
