@@ -74,6 +74,7 @@ mod bulk;
 mod config;
 mod conn;
 mod error;
+mod fault;
 mod gate;
 mod held;
 mod lease;
@@ -94,7 +95,8 @@ pub use bulk::{
     CopyValues, Done, FromCopy, FromCopyRow, Loader, LoaderOptions, LoaderStats, Outcome, copy_in, copy_out,
 };
 pub use config::{PoolConfig, Reset, Sizing};
-pub use error::{ConnectError, Error, Fault, retry_of};
+pub use error::{Error, retry_of};
+pub use fault::{ConnectError, Fault};
 pub use gate::{
     codel::{CoDel, InvalidCoDel},
     queue::Priority,

@@ -1,11 +1,12 @@
-// A program as people write it for `sqlx::PgPool`: macros, typed rows, a stream, transactions, a savepoint, a prepared
-// statement, a function that is generic over the executor. `mod.rs` compiles this file twice, unchanged.
+//! A program as people write it for `sqlx::PgPool`: macros, typed rows, a stream, transactions, a savepoint, a prepared
+//! statement, a function that is generic over the executor. `mod.rs` compiles this file twice, unchanged.
 
+use super::PgPool;
 use futures_util::TryStreamExt;
 use sqlx::{Acquire, Executor, PgExecutor, Row};
 
 #[derive(Debug, sqlx::FromRow)]
-pub(super) struct Titled {
+struct Titled {
     title: String,
     priority: i16,
 }
@@ -15,7 +16,7 @@ async fn count<'e>(executor: impl PgExecutor<'e>) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM tasks"#).fetch_one(executor).await
 }
 
-pub(super) async fn run(pool: &PgPool) -> Result<Vec<String>, sqlx::Error> {
+pub(crate) async fn run(pool: &PgPool) -> Result<Vec<String>, sqlx::Error> {
     let mut said = Vec::new();
 
     let title = "first";
@@ -29,11 +30,14 @@ pub(super) async fn run(pool: &PgPool) -> Result<Vec<String>, sqlx::Error> {
     let first = sqlx::query_as!(Titled, "SELECT title, priority FROM tasks WHERE title = $1", made.title);
     let first = first.fetch_one(pool).await?;
     said.push(format!("{} {}", first.priority == made.priority, first.title));
-    let none: Option<Titled> =
-        sqlx::query_as("SELECT title, priority FROM tasks WHERE title = $1").bind("-").fetch_optional(pool).await?;
+    let none: Option<Titled> = sqlx::query_as("SELECT title, priority FROM tasks WHERE title = $1")
+        .bind("-")
+        .fetch_optional(pool)
+        .await?;
     said.push(format!("{none:?}"));
 
-    let mut rows = sqlx::query_as::<_, Titled>("SELECT title, priority FROM tasks ORDER BY title").fetch(pool);
+    let mut rows =
+        sqlx::query_as::<_, Titled>("SELECT title, priority FROM tasks ORDER BY title").fetch(pool);
     while let Some(row) = rows.try_next().await? {
         said.push(row.title);
     }

@@ -6,27 +6,20 @@
 
 use db_testkit::fresh_db;
 
-mod on_sqlx {
-    use sqlx::PgPool;
-    include!("app.rs");
-}
-
-mod on_ours {
-    use db_pool::Pool as PgPool;
-    include!("app.rs");
-}
+mod on_ours;
+mod on_sqlx;
 
 #[tokio::test]
 async fn a_program_for_pg_pool_runs_unchanged() {
     let sqlx_said = std::sync::Mutex::new(Vec::new());
     fresh_db(async |db| {
         let pool = sqlx::PgPool::connect(db.url()).await.expect("connected");
-        *sqlx_said.lock().expect("one thread") = on_sqlx::run(&pool).await.expect("runs on sqlx's");
+        *sqlx_said.lock().expect("one thread") = on_sqlx::app::run(&pool).await.expect("runs on sqlx's");
     })
     .await;
     fresh_db(async |db| {
         let pool = db_pool::Pool::connect_url(db.url()).await.expect("connected");
-        let said = on_ours::run(&pool).await.expect("runs on ours");
+        let said = on_ours::app::run(&pool).await.expect("runs on ours");
         assert_eq!(said, *sqlx_said.lock().expect("one thread"));
         assert_eq!(said.len(), 16, "{said:#?}");
     })

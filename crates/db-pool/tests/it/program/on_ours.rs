@@ -1,0 +1,6 @@
+//! The program on ours.
+
+use db_pool::Pool as PgPool;
+
+#[path = "app.rs"]
+pub(super) mod app;

@@ -1,0 +1,6 @@
+//! The program on sqlx's own pool.
+
+use sqlx::PgPool;
+
+#[path = "app.rs"]
+pub(super) mod app;
