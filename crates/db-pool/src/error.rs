@@ -2,7 +2,7 @@
 
 use crate::ConnectError;
 use crate::bulk::CopyError;
-use crate::run::{SHAPE, shape::shape};
+use crate::run::{SHAPE, send::is_stale_plan, shape::shape};
 use db_core::{Classify, Retry};
 use std::{fmt, panic::Location, time::Duration};
 
@@ -112,6 +112,12 @@ pub enum Error {
         /// What it may take.
         limit: Duration,
     },
+    /// A savepoint was asked for where no transaction is open that was begun through the pool or sqlx.
+    #[error("there is no transaction to make a savepoint in")]
+    NoTransaction,
+    /// The transaction had been rolled back before its commit: a savepoint in it was cut while it was made.
+    #[error("the transaction was rolled back before its commit")]
+    RolledBack,
     /// The rows of a COPY do not fit its columns.
     #[error(transparent)]
     Copy(#[from] CopyError),
@@ -204,6 +210,8 @@ impl Error {
 #[must_use]
 pub fn retry_of(error: &sqlx::Error) -> Retry {
     match error {
+        // The connections make their plans anew, so the transaction that it ended may be run again.
+        error if is_stale_plan(error) => Retry::Transaction,
         sqlx::Error::Database(error) => error.code().map_or(Retry::Never, |code| Retry::of_sqlstate(&code)),
         sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::Tls(_) | sqlx::Error::WorkerCrashed => {
             Retry::Reconnect
@@ -243,6 +251,8 @@ impl Classify for Error {
             | Self::SelfDeadlock { .. }
             | Self::Config { .. }
             | Self::Url { .. }
+            | Self::NoTransaction
+            | Self::RolledBack
             | Self::Copy(_)
             | Self::BatchFull { .. }
             | Self::BatchStatement { .. }

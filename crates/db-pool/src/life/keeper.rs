@@ -35,9 +35,13 @@ pub(crate) fn start(shared: &Arc<Shared>) {
 
 fn interval(shared: &Shared) -> Duration {
     let config = &shared.config;
-    let finest = [Some(config.idle_timeout), Some(config.max_lifetime), config.leak_threshold];
-    let finest = finest.into_iter().flatten().min().unwrap_or(LOOK);
-    (finest / 4).clamp(SHORTEST_LOOK, LOOK)
+    // A connection is ripe for the last twentieth of its life: two looks at least must fall into that.
+    let finest = [
+        Some(config.idle_timeout / 4),
+        Some(config.max_lifetime / 50),
+        config.leak_threshold.map(|it| it / 4),
+    ];
+    finest.into_iter().flatten().min().unwrap_or(LOOK).clamp(SHORTEST_LOOK, LOOK)
 }
 
 async fn keep(weak: Weak<Shared>, every: Duration) {

@@ -69,7 +69,12 @@ pub(crate) async fn connect(shared: &Arc<Shared>) -> Result<Box<Conn>, Error> {
                 return Ok(conn);
             }
             Err(error) => {
-                attempt.failed();
+                // A server that says that it starts up is there, and does not need to be left alone.
+                if error.fault == Fault::NotReady {
+                    attempt.put_off();
+                } else {
+                    attempt.failed();
+                }
                 let error = ConnectError { attempts, elapsed: started.elapsed(), ..error };
                 shared.failed_to_connect(error.clone());
                 if !again(&error, shared) {
@@ -162,6 +167,11 @@ impl<'a> Attempt<'a> {
         if let Some(admitted) = self.admitted.take() {
             breaker(self.shared).succeeded(admitted);
         }
+    }
+
+    /// It failed in a way that says nothing against the server.
+    fn put_off(self) {
+        tally(&self.shared.counters.open_failures);
     }
 
     fn failed(mut self) {

@@ -7,7 +7,7 @@ use super::{
     watch::{SHAPE, Watch},
 };
 use crate::{Error, Lease, Pool, Priority, pool::acquire, run::shape::shape};
-use futures_util::{Stream, TryStreamExt};
+use futures_util::{TryStreamExt, stream::BoxStream};
 use sqlx::{
     Decode, Either, Execute, FromRow, Postgres, Type,
     postgres::{PgQueryResult, PgRow},
@@ -132,11 +132,11 @@ impl<'a> Run<'a> {
     ///
     /// # Errors
     /// Each item's error is one of those of [`all`](Self::all); it is the last item.
-    pub fn stream<T>(self) -> impl Stream<Item = Result<T, Error>> + Send + 'a
+    pub fn stream<T>(self) -> BoxStream<'a, Result<T, Error>>
     where
         T: for<'r> FromRow<'r, PgRow> + Send + 'a,
     {
-        async_stream::try_stream! {
+        Box::pin(async_stream::try_stream! {
             let Self { on, statement, call } = self;
             let statement = statement.map_err(|error| Error::of_statement("", error))?;
             let sql = statement.sql_str();
@@ -156,7 +156,7 @@ impl<'a> Run<'a> {
                     yield T::from_row(&row).map_err(told)?;
                 }
             }
-        }
+        })
     }
 
     async fn answer<T>(

@@ -1,18 +1,22 @@
 //! sqlx's `Executor` for a pool and for a lease: what takes a `PgPool` or a connection takes these.
 
 use super::{
-    send::{Call, Keep, boxed, judged, on_lease, on_pool, see, timed_out},
+    send::{Call, Keep, boxed, is_stale_plan, judged, on_lease, on_pool, see, timed_out},
     statement::Statement,
-    watch::Watch,
+    watch::{Watch, span},
 };
-use crate::{Lease, Pool, pool::acquire};
+use crate::{Lease, Pool, Transaction, pool::acquire};
 use futures_util::{TryStreamExt, future::BoxFuture, stream::BoxStream};
 use sqlx::{
-    Describe, Either, Execute, Executor, Postgres, SqlStr,
+    Connection, Describe, Either, Execute, Executor, Postgres, SqlStr,
     postgres::{PgQueryResult, PgRow, PgStatement, PgTypeInfo},
 };
-use std::{panic::Location, sync::Arc};
+use std::{
+    panic::Location,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
 use tokio::time::timeout;
+use tracing::Instrument;
 
 type Step = Either<PgQueryResult, PgRow>;
 
@@ -176,6 +180,65 @@ impl<'c> Executor<'c> for &'c mut Lease {
     }
 }
 
+/// Like that of its lease: the pool sees the statements, which it does not on `&mut *tx`.
+impl<'c> Executor<'c> for &'c mut Transaction {
+    type Database = Postgres;
+
+    #[track_caller]
+    fn execute<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<PgQueryResult, sqlx::Error>>
+    where
+        'c: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        self.lease().execute(query)
+    }
+
+    #[track_caller]
+    fn fetch_many<'e, 'q: 'e, E>(self, query: E) -> BoxStream<'e, Result<Step, sqlx::Error>>
+    where
+        'c: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        self.lease().fetch_many(query)
+    }
+
+    #[track_caller]
+    fn fetch_all<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Vec<PgRow>, sqlx::Error>>
+    where
+        'c: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        self.lease().fetch_all(query)
+    }
+
+    #[track_caller]
+    fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Option<PgRow>, sqlx::Error>>
+    where
+        'c: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        self.lease().fetch_optional(query)
+    }
+
+    fn prepare_with<'e>(
+        self,
+        sql: SqlStr,
+        parameters: &'e [PgTypeInfo],
+    ) -> BoxFuture<'e, Result<PgStatement, sqlx::Error>>
+    where
+        'c: 'e,
+    {
+        self.lease().prepare_with(sql, parameters)
+    }
+
+    fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, Result<Describe<Postgres>, sqlx::Error>>
+    where
+        'c: 'e,
+    {
+        self.lease().describe(sql)
+    }
+}
+
 /// A statement's answer step by step. The time between two steps is the server's; what the caller does in between does
 /// not count against the limit.
 pub(crate) fn steps<'a>(
@@ -189,12 +252,16 @@ pub(crate) fn steps<'a>(
         watch.leased(lease);
         see(lease, &statement).await?;
         let sql = statement.sql_str();
-        let outcome = {
+        let span = span(&statement);
+        let mut spare = (statement.is_planned() && !lease.is_in_transaction()).then(|| statement.clone());
+        let mut statement = statement;
+        // Once more where the server's plan turns out to be of an older schema, as in `fresh`: it says so before any row.
+        let outcome = loop {
             let mut steps = lease.vouched().fetch_many(statement);
-            loop {
+            let outcome = loop {
                 let step = match patience {
-                    None => steps.try_next().await,
-                    Some(limit) => match timeout(limit, steps.try_next()).await {
+                    None => steps.try_next().instrument(span.clone()).await,
+                    Some(limit) => match timeout(limit, steps.try_next().instrument(span.clone())).await {
                         Ok(step) => step,
                         Err(_) => break Err(timed_out(&sql, limit)),
                     },
@@ -207,7 +274,15 @@ pub(crate) fn steps<'a>(
                     Ok(None) => break Ok(()),
                     Err(error) => break Err(error),
                 }
+            };
+            drop(steps);
+            if !matches!(&outcome, Err(error) if is_stale_plan(error)) {
+                break outcome;
             }
+            lease.held().shared().epoch.fetch_add(1, Relaxed);
+            let Some(again) = spare.take() else { break outcome };
+            see(lease, &again).await?;
+            statement = again;
         };
         watch.over(&outcome);
         if let Err(error) = outcome {

@@ -136,7 +136,9 @@ async fn fresh(lease: &mut Lease, statement: Statement, keep: Keep) -> Result<An
             let Some(spare) = spare else { return Err(error) };
             see(lease, &spare).await?;
             match send(lease.vouched(), spare, keep).await {
-                Err(error) => Err(judged(lease, error).await),
+                // A transaction that sqlx does not know of: what ended it is the first failure.
+                Err(again) if is_aborted(&again) => Err(judged(lease, error).await),
+                Err(again) => Err(judged(lease, again).await),
                 result => result,
             }
         }
@@ -188,11 +190,15 @@ async fn send(conn: &mut PgConnection, statement: Statement, keep: Keep) -> Resu
 
 /// Whether a plan that was made under another schema was refused: `0A000` from the one routine that checks for it.
 /// <https://www.postgresql.org/docs/current/sql-prepare.html>
-fn is_stale_plan(error: &sqlx::Error) -> bool {
+pub(crate) fn is_stale_plan(error: &sqlx::Error) -> bool {
     error
         .as_database_error()
         .and_then(|error| error.try_downcast_ref::<PgDatabaseError>())
         .is_some_and(|error| error.code() == "0A000" && error.routine() == Some("RevalidateCachedQuery"))
+}
+
+fn is_aborted(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == "25P02")
 }
 
 /// A future as sqlx wants it.

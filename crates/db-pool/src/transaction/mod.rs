@@ -2,11 +2,12 @@
 
 mod options;
 mod retry;
+mod savepoint;
 
-use crate::{Error, Lease, Pool, pool::acquire};
+use crate::{Error, Lease, Pool, pool::acquire, run::send::judged};
 pub use options::{Access, Isolation, TransactionOptions};
-pub use retry::savepoint;
-use sqlx::{PgConnection, SqlStr, postgres::PgTransactionManager};
+pub use savepoint::savepoint;
+use sqlx::{Executor, PgConnection, SqlStr, postgres::PgTransactionManager, raw_sql};
 use sqlx_core::transaction::TransactionManager;
 use std::{
     fmt,
@@ -26,6 +27,11 @@ pub struct Transaction {
     lease: Lease,
     open: bool,
 }
+
+/// One message, one round trip. PostgreSQL answers the COMMIT of a transaction in which a statement has failed with a
+/// rollback and no error; the SELECT is refused there (25P02), so that a loss is not taken for a success. sqlx goes on
+/// counting a transaction, since it did not send the COMMIT itself; the empty one is there for it to roll back.
+const COMMIT: &str = "SELECT 1; COMMIT; BEGIN";
 
 impl Pool {
     /// Begins a transaction with the server's default isolation.
@@ -62,7 +68,12 @@ impl Transaction {
     async fn begin(lease: Lease, statement: Option<SqlStr>) -> Result<Self, Error> {
         // Open from here on: a begin that is cut may have reached the server.
         let mut tx = Self { lease, open: true };
-        let begun = PgTransactionManager::begin(tx.lease.vouched(), statement).await;
+        // sqlx counts a transaction only once its begin was answered, so for one that is cut it queues no rollback.
+        let (conn, doubt) = tx.lease.in_doubt();
+        let begun = PgTransactionManager::begin(conn, statement).await;
+        if matches!(begun, Ok(()) | Err(sqlx::Error::Database(_))) {
+            doubt.settle();
+        }
         begun.map_err(|error| Error::of_statement("BEGIN", error))?;
         Ok(tx)
     }
@@ -70,15 +81,24 @@ impl Transaction {
     /// Makes the work last.
     ///
     /// # Errors
-    /// [`Error::Statement`] when the server refuses; the work is then undone. When the connection breaks under the commit
+    /// [`Error::Statement`] when the server refuses, also because a statement of the transaction had failed (25P02) and
+    /// its error was passed over; [`Error::RolledBack`]. The work is then undone. When the connection breaks under the commit
     /// its outcome is unknown, and only the caller knows whether the work may be done twice.
     ///
     /// # Cancel safety
     /// Not cancel safe: a commit whose future is dropped may or may not have happened.
     pub async fn commit(mut self) -> Result<(), Error> {
-        let committed = PgTransactionManager::commit(self.lease.vouched()).await;
-        committed.map_err(|error| Error::of_statement("COMMIT", error))?;
-        self.open = false;
+        let conn = self.lease.vouched();
+        if PgTransactionManager::get_transaction_depth(conn) != 1 {
+            // A savepoint that was cut while sqlx made it ends the whole transaction behind our back.
+            self.lease.discard_on_return();
+            self.open = false;
+            return Err(Error::RolledBack);
+        }
+        if let Err(error) = conn.execute(raw_sql(COMMIT)).await {
+            return Err(Error::of_statement("COMMIT", judged(&mut self.lease, error).await));
+        }
+        // The transaction that is open now is the empty one: its end is queued as the lease goes.
         Ok(())
     }
 
@@ -91,6 +111,14 @@ impl Transaction {
         rolled_back.map_err(|error| Error::of_statement("ROLLBACK", error))?;
         self.open = false;
         Ok(())
+    }
+}
+
+impl Transaction {
+    /// The lease, for what goes by lease: COPY, a batch, [`Lease::run`]. Ending the transaction on it by hand is seen by
+    /// nobody.
+    pub fn lease(&mut self) -> &mut Lease {
+        &mut self.lease
     }
 }
 

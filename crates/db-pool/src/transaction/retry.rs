@@ -3,7 +3,6 @@
 use super::{Transaction, TransactionOptions};
 use crate::{Error, Pool, life::backoff::Backoff, pool::acquire, stats::tally};
 use db_core::{Classify, Retry};
-use sqlx::{Connection, PgConnection};
 use std::{future::Future, panic::Location, sync::Arc, time::Duration};
 use tokio::time::sleep;
 
@@ -15,8 +14,11 @@ impl Pool {
     ///
     /// When the server ends the transaction by a conflict (40001 serialization failure, 40P01 deadlock), in the closure
     /// or at the commit, all of it was undone, and the closure is run again after a short, growing pause: it must do
-    /// nothing outside the transaction that may not be done twice. This is the one loop that retries; a closure that
-    /// itself gets a connection in a transaction should use [`savepoint`].
+    /// nothing outside the transaction that may not be done twice. This is the one loop that retries; inside of it,
+    /// [`savepoint`](crate::savepoint) undoes a part.
+    ///
+    /// Inside a spawned task, write `async move |tx|` over owned values: of a closure that borrows, the compiler cannot
+    /// see yet that its future may change threads.
     ///
     /// ```no_run
     /// # async fn example(pool: &db_pool::Pool) -> Result<(), db_pool::Error> {
@@ -30,7 +32,8 @@ impl Pool {
     ///             .bind(1_i64)
     ///             .execute(&mut *tx)
     ///             .await?;
-    ///         let left = sqlx::query_scalar("SELECT balance FROM accounts WHERE id = 1").fetch_one(tx).await?;
+    ///         let balance = sqlx::query_scalar("SELECT balance FROM accounts WHERE id = $1").bind(1_i64);
+    ///         let left = balance.fetch_one(tx).await?;
     ///         Ok::<_, db_pool::Error>(left)
     ///     })
     ///     .await?;
@@ -47,7 +50,7 @@ impl Pool {
     pub fn transaction<T, E>(
         &self,
         options: &TransactionOptions,
-        work: impl AsyncFnMut(&mut PgConnection) -> Result<T, E>,
+        work: impl AsyncFnMut(&mut Transaction) -> Result<T, E>,
     ) -> impl Future<Output = Result<T, E>>
     where
         E: From<Error> + Classify,
@@ -59,7 +62,7 @@ impl Pool {
 async fn run<T, E>(
     pool: &Pool,
     options: TransactionOptions,
-    mut work: impl AsyncFnMut(&mut PgConnection) -> Result<T, E>,
+    mut work: impl AsyncFnMut(&mut Transaction) -> Result<T, E>,
     site: &'static Location<'static>,
 ) -> Result<T, E>
 where
@@ -84,35 +87,6 @@ where
                 attempt += 1;
             }
             result => return result,
-        }
-    }
-}
-
-/// Runs a closure in a savepoint of the transaction that is open: `Ok` keeps its work, `Err`, a panic and a dropped future
-/// undo it and nothing else. Never retried: a conflict ends the whole transaction, which is its owner's to run again.
-///
-/// # Errors
-/// The closure's own, and [`Error::Statement`] when the server refuses the savepoint or its release.
-///
-/// # Cancel safety
-/// The rollback to the savepoint is sent before the connection's next statement.
-pub async fn savepoint<T, E>(
-    conn: &mut PgConnection,
-    work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, E>,
-) -> Result<T, E>
-where
-    E: From<Error>,
-{
-    let told = |error| E::from(Error::of_statement("SAVEPOINT", error));
-    let mut inner = conn.begin().await.map_err(told)?;
-    match work(&mut inner).await {
-        Ok(value) => {
-            inner.commit().await.map_err(told)?;
-            Ok(value)
-        }
-        Err(error) => {
-            let _ = inner.rollback().await;
-            Err(error)
         }
     }
 }

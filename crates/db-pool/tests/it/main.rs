@@ -1,9 +1,15 @@
 //! The pool against a server.
 
-mod bad_server;
+mod breaker;
 mod bulk;
 mod cancel;
+mod captured;
 mod dirty;
+mod exec;
+mod fake_server;
+mod faults;
+mod keeping;
+mod leaks;
 mod limits;
 mod matrix;
 mod mobc;
@@ -12,6 +18,7 @@ mod program;
 mod resize;
 mod silent;
 mod stores;
+mod transactions;
 
 use db_pool::{Lease, Pool, PoolConfig};
 use db_testkit::{FreshDb, eventually};
