@@ -3,6 +3,9 @@
 use crate::{Live, gate::Item, session::Identity};
 use std::time::{Duration, Instant};
 
+/// The epoch of plans that may be of any schema.
+pub(crate) const UNKNOWN_EPOCH: u64 = u64::MAX;
+
 /// What is lent, idles, or is being brought back into order.
 pub(crate) struct Conn {
     pub(crate) live: Box<dyn Live>,

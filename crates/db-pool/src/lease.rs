@@ -2,7 +2,7 @@
 
 use crate::{
     Reset,
-    conn::Conn,
+    conn::{Conn, UNKNOWN_EPOCH},
     held::Held,
     recover::{self, Disorder},
 };
@@ -74,6 +74,14 @@ impl Lease {
             let shared = Arc::clone(held.shared());
             let conn = held.take();
             shared.store.retire(conn.live).await;
+        }
+    }
+
+    /// Work on the bare connection has failed, and perhaps because a plan was of an older schema, which the pool did not
+    /// see: all plans of the connection are made anew before it is used again.
+    pub(crate) fn doubt_plans(&mut self) {
+        if self.mark {
+            self.conn_mut().epoch = UNKNOWN_EPOCH;
         }
     }
 

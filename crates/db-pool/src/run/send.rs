@@ -153,6 +153,11 @@ pub(crate) async fn see(lease: &mut Lease, statement: &Statement) -> Result<(), 
     if leaves_mark(statement.text()) {
         lease.mark();
     }
+    plans_of_today(lease).await
+}
+
+/// Forgets the plans of a connection that are older than the schema is known to be.
+pub(crate) async fn plans_of_today(lease: &mut Lease) -> Result<(), sqlx::Error> {
     let epoch = lease.held().shared().epoch.load(Relaxed);
     if lease.held().conn().epoch != epoch {
         lease.vouched().clear_cached_statements().await?;

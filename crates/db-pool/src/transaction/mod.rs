@@ -4,7 +4,11 @@ mod options;
 mod retry;
 mod savepoint;
 
-use crate::{Error, Lease, Pool, pool::acquire, run::send::judged};
+use crate::{
+    Error, Lease, Pool,
+    pool::acquire,
+    run::send::{judged, plans_of_today},
+};
 pub use options::{Access, Isolation, TransactionOptions};
 pub use savepoint::savepoint;
 use sqlx::{Executor, PgConnection, SqlStr, postgres::PgTransactionManager, raw_sql};
@@ -26,6 +30,7 @@ use std::{
 pub struct Transaction {
     lease: Lease,
     open: bool,
+    committed: bool,
 }
 
 /// One message, one round trip. PostgreSQL answers the COMMIT of a transaction in which a statement has failed with a
@@ -65,9 +70,10 @@ impl Pool {
 }
 
 impl Transaction {
-    async fn begin(lease: Lease, statement: Option<SqlStr>) -> Result<Self, Error> {
+    async fn begin(mut lease: Lease, statement: Option<SqlStr>) -> Result<Self, Error> {
         // Open from here on: a begin that is cut may have reached the server.
-        let mut tx = Self { lease, open: true };
+        plans_of_today(&mut lease).await.map_err(|error| Error::of_statement("BEGIN", error))?;
+        let mut tx = Self { lease, open: true, committed: false };
         // sqlx counts a transaction only once its begin was answered, so for one that is cut it queues no rollback.
         let (conn, doubt) = tx.lease.in_doubt();
         let begun = PgTransactionManager::begin(conn, statement).await;
@@ -99,6 +105,7 @@ impl Transaction {
             return Err(Error::of_statement("COMMIT", judged(&mut self.lease, error).await));
         }
         // The transaction that is open now is the empty one: its end is queued as the lease goes.
+        self.committed = true;
         Ok(())
     }
 
@@ -149,6 +156,9 @@ impl fmt::Debug for Transaction {
 
 impl Drop for Transaction {
     fn drop(&mut self) {
+        if !self.committed {
+            self.lease.doubt_plans();
+        }
         if self.open {
             // Queued here, sent and answered when the lease is put in order.
             PgTransactionManager::start_rollback(self.lease.vouched());
