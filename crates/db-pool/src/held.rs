@@ -63,10 +63,11 @@ impl Held {
     /// Lends the connection on.
     pub(crate) fn give_back(mut self) {
         let (Some(mut conn), Some(seat)) = (self.conn.take(), self.place.seat.take()) else { return };
-        let now = Instant::now();
+        let shared = &self.place.shared;
+        let now = shared.clock.now();
         conn.idle_since = now;
-        let after = self.place.shared.gate.put(conn, seat, now);
-        self.place.shared.settle(after);
+        let after = shared.gate.put(conn, seat, now, Instant::now);
+        shared.settle(after);
     }
 
     /// Gives up the seat and keeps the connection outside the count.

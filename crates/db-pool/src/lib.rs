@@ -71,6 +71,7 @@
 //! Behind PgBouncer in transaction mode the session is not yours: use [`Reset::Never`] and no session state.
 
 mod bulk;
+mod clock;
 mod config;
 mod conn;
 mod error;

@@ -64,6 +64,13 @@ impl AcquireOptions {
         self.timeout = Some(timeout);
         self
     }
+
+    /// When a request that was made at `started` must have been served.
+    fn deadline(self, shared: &Shared, started: Instant) -> Instant {
+        let patience = self.timeout.unwrap_or(shared.config.acquire_timeout);
+        // A patience beyond what the clock can hold is a year.
+        started.checked_add(patience).unwrap_or_else(|| started + Duration::from_secs(31_536_000))
+    }
 }
 
 /// What [`Pool::close`] had to leave behind.
@@ -160,7 +167,7 @@ impl Pool {
     #[track_caller]
     #[must_use]
     pub fn try_acquire(&self) -> Option<Lease> {
-        let now = Instant::now();
+        let now = self.shared.clock.now();
         let label = Checkout::by_caller(Location::caller());
         let (conn, seat) = self.shared.gate.try_take(label, now)?.ok()?;
         let held = Held::new(Arc::clone(&self.shared), conn, seat);
@@ -257,39 +264,43 @@ impl fmt::Debug for Pool {
 /// The road of every request. Nothing is allocated, no timer is set and nothing is spawned while an idle connection is
 /// there and fresh.
 pub(crate) async fn acquire(
-    shared: Arc<Shared>,
+    mut shared: Arc<Shared>,
     options: AcquireOptions,
     site: &'static Location<'static>,
 ) -> Result<Lease, Error> {
-    let started = Instant::now();
     let label = Checkout::by_caller(site);
-    let mut now = started;
+    let mut deadline = None;
     loop {
-        let answer = match shared.gate.try_take(label, now) {
-            Some(answer) => answer,
-            None => wait(&shared, options, label, started).await?,
+        let now = shared.clock.now();
+        let answer = {
+            let mut waiting = Waiting { shared: &shared, options, label, now, deadline, queued: None };
+            match poll_fn(|context| Poll::Ready(Pin::new(&mut waiting).poll(context))).await {
+                Poll::Ready(answer) => answer,
+                Poll::Pending => {
+                    deadline = waiting.deadline;
+                    wait(waiting).await?
+                }
+            }
         };
-        let (conn, seat) = answer.map_err(|refusal| refused(refusal, &shared, options, started))?;
-        let held = Held::new(Arc::clone(&shared), conn, seat);
-        now = Instant::now();
-        match shared.ages.fitness(held.conn().expires, held.conn().idle_since, now) {
+        let (conn, seat) = answer.map_err(|refusal| refused(refusal, &shared, deadline))?;
+        let held = Held::new(shared, conn, seat);
+        match held.shared().ages.fitness(held.conn().expires, held.conn().idle_since, now) {
             Fitness::Fresh => return Ok(Lease::new(held)),
             // However short a life is configured, a connection that was just opened is lent once.
             Fitness::Expired if held.conn().is_new() => return Ok(Lease::new(held)),
-            Fitness::Expired => shared.say_goodbye(held.take()),
+            Fitness::Expired => {
+                shared = Arc::clone(held.shared());
+                shared.say_goodbye(held.take());
+            }
             Fitness::Check => {
-                if let Some(held) = check(held, deadline(&shared, options, started)).await {
+                shared = Arc::clone(held.shared());
+                let until = *deadline.get_or_insert_with(|| options.deadline(&shared, Instant::now()));
+                if let Some(held) = Box::pin(check(held, until)).await {
                     return Ok(Lease::new(held));
                 }
             }
         }
     }
-}
-
-fn deadline(shared: &Shared, options: AcquireOptions, started: Instant) -> Instant {
-    let patience = options.timeout.unwrap_or(shared.config.acquire_timeout);
-    // A patience beyond what the clock can hold is a year.
-    started.checked_add(patience).unwrap_or_else(|| started + Duration::from_secs(31_536_000))
 }
 
 /// Asks a connection that idled for long whether it is alive; one that is not, or not by the deadline, is closed.
@@ -305,80 +316,92 @@ async fn check(held: Held, deadline: Instant) -> Option<Held> {
 }
 
 /// Waits in the queue until the deadline.
-async fn wait(
-    shared: &Arc<Shared>,
-    options: AcquireOptions,
-    label: Checkout,
-    started: Instant,
-) -> Result<Answer<Box<Conn>, Error>, Error> {
-    let deadline = deadline(shared, options, started);
-    let returns = shared.gate.census(started).returns;
-    let waiting = Waiting { shared, options, label, deadline, key: None };
+async fn wait(waiting: Waiting<'_>) -> Result<Answer<Box<Conn>, Error>, Error> {
+    let (shared, label) = (waiting.shared, waiting.label);
+    let Some((Queued { since, returns, .. }, deadline)) = waiting.queued.zip(waiting.deadline) else {
+        return Ok(waiting.await);
+    };
     let answer = timeout_at(deadline.into(), waiting).await;
-    let waited = started.elapsed();
     if let Some(recorder) = &shared.config.recorder {
-        recorder.timing("db.client.connection.wait_time", &[shared.label()], waited);
+        recorder.timing("db.client.connection.wait_time", &[shared.label()], since.elapsed());
     }
-    answer.map_err(|_| gave_up(shared, label, started, waited, returns))
+    answer.map_err(|_| gave_up(shared, label, since, returns))
 }
 
-/// A request in the queue. Dropped, it leaves.
+/// A request, in the queue once it was polled in vain. Dropped, it leaves.
 struct Waiting<'a> {
     shared: &'a Arc<Shared>,
     options: AcquireOptions,
     label: Checkout,
-    deadline: Instant,
-    key: Option<Key>,
+    now: Instant,
+    /// Set when there is something to wait for.
+    deadline: Option<Instant>,
+    queued: Option<Queued>,
+}
+
+/// A place in the queue.
+#[derive(Clone, Copy)]
+struct Queued {
+    key: Key,
+    since: Instant,
+    returns: u64,
 }
 
 impl Future for Waiting<'_> {
     type Output = Answer<Box<Conn>, Error>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let gate = &self.shared.gate;
-        let Some(key) = self.key else {
-            let (label, priority) = (self.label, self.options.priority);
-            return match gate.ask(label, priority, Instant::now(), self.deadline, context.waker()) {
-                Asked::Answered(answer) => Poll::Ready(answer),
-                Asked::Queued { key, open } => {
-                    self.key = Some(key);
-                    opener::start(self.shared, open);
-                    Poll::Pending
-                }
-            };
-        };
-        let answer = gate.poll(key, context);
-        if answer.is_ready() {
-            self.key = None;
+        let this = &mut *self;
+        let (shared, options) = (this.shared, this.options);
+        if let Some(queued) = this.queued {
+            let answer = shared.gate.poll(queued.key, context);
+            if answer.is_ready() {
+                this.queued = None;
+            }
+            return answer;
         }
-        answer
+        let deadline = &mut this.deadline;
+        let exact = || {
+            let now = Instant::now();
+            (now, *deadline.get_or_insert_with(|| options.deadline(shared, now)))
+        };
+        match shared.gate.ask(this.label, options.priority, this.now, exact, context.waker()) {
+            Asked::Answered(answer) => Poll::Ready(answer),
+            Asked::Queued { key, open, since, returns } => {
+                this.queued = Some(Queued { key, since, returns });
+                if open > 0 {
+                    opener::start(shared, open);
+                }
+                Poll::Pending
+            }
+        }
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        if let Some(key) = self.key.take() {
-            let after = self.shared.gate.leave(key, Instant::now());
+        if let Some(queued) = self.queued.take() {
+            let after = self.shared.gate.leave(queued.key, Instant::now());
             self.shared.settle(after);
         }
     }
 }
 
-fn refused(refusal: Refusal<Error>, shared: &Shared, options: AcquireOptions, started: Instant) -> Error {
+fn refused(refusal: Refusal<Error>, shared: &Shared, deadline: Option<Instant>) -> Error {
+    let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
     match refusal {
         Refusal::Closed => Error::Closed,
         Refusal::Full => Error::QueueFull { waiting: shared.config.max_waiting.get() },
-        Refusal::Late { expected } => Error::TooLate {
-            expected,
-            left: deadline(shared, options, started).saturating_duration_since(Instant::now()),
-        },
-        Refusal::Standing => Error::Shed { waited: started.elapsed() },
+        Refusal::Late { expected } => Error::TooLate { expected, left: left.unwrap_or_default() },
+        Refusal::Standing { waited } => Error::Shed { waited },
         Refusal::Open(error) => error,
     }
 }
 
 /// Names what kept a request from being served within its deadline.
-fn gave_up(shared: &Shared, label: Checkout, started: Instant, waited: Duration, returns: u64) -> Error {
+#[cold]
+fn gave_up(shared: &Shared, label: Checkout, since: Instant, returns: u64) -> Error {
+    let waited = since.elapsed();
     tally(&shared.counters.timeouts);
     if let Some(recorder) = &shared.config.recorder {
         recorder.count("db.client.connection.timeouts", &[shared.label()], 1);
@@ -402,6 +425,6 @@ fn gave_up(shared: &Shared, label: Checkout, started: Instant, waited: Duration,
         max: census.limit,
         opening: census.opening,
         waiting: census.waiting + 1,
-        last_failure: shared.last_failure_since(Some(started)).map(Box::new),
+        last_failure: shared.last_failure_since(Some(since)).map(Box::new),
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::{
     ConnectError, Error, PoolConfig, Store,
+    clock::Clock,
     conn::Conn,
     gate::{After, Gate, Rules},
     life::{ages::Ages, breaker::Breaker, budget::Budget, leaks::Checkout, opener},
@@ -23,6 +24,7 @@ pub(crate) struct Shared {
     pub(crate) gate: Gate<Box<Conn>, Checkout, Error>,
     pub(crate) config: PoolConfig,
     pub(crate) ages: Ages,
+    pub(crate) clock: Clock,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) side: Side,
     /// Where tasks of the pool run, wherever a lease is dropped.
@@ -45,6 +47,7 @@ impl Shared {
         Self {
             gate: Gate::new(rules),
             ages: Ages { check_after: config.check_after, idle_timeout: config.idle_timeout },
+            clock: Clock::new(),
             store,
             side: Side::new(Connector::new(&config), config.reset_timeout),
             runtime: Handle::current(),
@@ -62,6 +65,14 @@ impl Shared {
     /// Does what the gate has left to do.
     pub(crate) fn settle(self: &Arc<Self>, mut after: After<Box<Conn>>) {
         after.wake_all();
+        if after.is_done() && self.config.recorder.is_none() {
+            return;
+        }
+        self.settle_rest(after);
+    }
+
+    #[cold]
+    fn settle_rest(self: &Arc<Self>, after: After<Box<Conn>>) {
         if after.open > 0 {
             opener::start(self, after.open);
         }

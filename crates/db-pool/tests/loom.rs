@@ -61,7 +61,7 @@ fn finish(mut after: After<Token>) -> (usize, u32) {
 
 fn ask(gate: &TestGate, waker: &Waker) -> Result<(Token, Seat), Option<Key>> {
     let later = now() + Duration::from_secs(60);
-    match gate.ask((), Priority::Normal, now(), later, waker) {
+    match gate.ask((), Priority::Normal, now(), || (now(), later), waker) {
         Asked::Answered(Ok(taken)) => Ok(taken),
         Asked::Answered(Err(_)) => Err(None),
         Asked::Queued { key, .. } => Err(Some(key)),
@@ -74,9 +74,9 @@ fn wait(gate: &TestGate) -> Result<(Token, Seat), Refusal<&'static str>> {
     block_on(poll_fn(move |context| {
         let Some(key) = key else {
             let later = now() + Duration::from_secs(60);
-            return match gate.ask((), Priority::Normal, now(), later, context.waker()) {
+            return match gate.ask((), Priority::Normal, now(), || (now(), later), context.waker()) {
                 Asked::Answered(answer) => Poll::Ready(answer),
-                Asked::Queued { key: queued, open } => {
+                Asked::Queued { key: queued, open, .. } => {
                     key = Some(queued);
                     // What the pool's opener would do.
                     (0..open).for_each(|_| {
@@ -104,10 +104,10 @@ fn a_waiter_always_gets_what_comes_back() {
             let gate = Arc::clone(&gate);
             move || {
                 let (token, seat) = wait(&gate).expect("served");
-                finish(gate.put(token, seat, now()));
+                finish(gate.put(token, seat, now(), now));
             }
         });
-        finish(gate.put(token, seat, now()));
+        finish(gate.put(token, seat, now(), now));
         waiter.join().expect("no panic");
         check(&gate, 0, 1);
     });
@@ -122,7 +122,7 @@ fn a_waiter_that_leaves_loses_nothing() {
             let gate = Arc::clone(&gate);
             move || match ask(&gate, Waker::noop()) {
                 Ok((token, seat)) => {
-                    finish(gate.put(token, seat, now()));
+                    finish(gate.put(token, seat, now(), now));
                 }
                 // Dropped while it waits, or after the answer was laid down: both happen.
                 Err(Some(key)) => {
@@ -131,7 +131,7 @@ fn a_waiter_that_leaves_loses_nothing() {
                 Err(None) => panic!("nobody refuses"),
             }
         });
-        finish(gate.put(token, seat, now()));
+        finish(gate.put(token, seat, now(), now));
         waiter.join().expect("no panic");
         check(&gate, 0, 1);
     });
@@ -147,7 +147,7 @@ fn one_that_leaves_passes_its_answer_to_the_next() {
             let gate = Arc::clone(&gate);
             move || {
                 let (token, seat) = wait(&gate).expect("served");
-                finish(gate.put(token, seat, now()));
+                finish(gate.put(token, seat, now(), now));
             }
         });
         let leaver = thread::spawn({
@@ -156,7 +156,7 @@ fn one_that_leaves_passes_its_answer_to_the_next() {
                 finish(gate.leave(first, now()));
             }
         });
-        finish(gate.put(token, seat, now()));
+        finish(gate.put(token, seat, now(), now));
         leaver.join().expect("no panic");
         second.join().expect("no panic");
         check(&gate, 0, 1);
@@ -174,9 +174,9 @@ fn a_shrink_under_way_closes_exactly_the_surplus() {
         });
         let returner = thread::spawn({
             let gate = Arc::clone(&gate);
-            move || finish(gate.put(one.0, one.1, now())).0
+            move || finish(gate.put(one.0, one.1, now(), now)).0
         });
-        let closed = finish(gate.put(two.0, two.1, now())).0;
+        let closed = finish(gate.put(two.0, two.1, now(), now)).0;
         let closed = closed + shrinker.join().expect("no panic") + returner.join().expect("no panic");
         assert_eq!(closed, 1);
         check(&gate, 0, 1);
@@ -191,7 +191,7 @@ fn a_close_leaves_nobody_waiting_and_nothing_idle() {
         let waiter = thread::spawn({
             let gate = Arc::clone(&gate);
             move || match wait(&gate) {
-                Ok((token, seat)) => finish(gate.put(token, seat, now())).0,
+                Ok((token, seat)) => finish(gate.put(token, seat, now(), now)).0,
                 Err(refusal) => {
                     assert_eq!(refusal, Refusal::Closed);
                     0
@@ -207,7 +207,7 @@ fn a_close_leaves_nobody_waiting_and_nothing_idle() {
                 closed
             }
         });
-        let closed = finish(gate.put(token, seat, now())).0;
+        let closed = finish(gate.put(token, seat, now(), now)).0;
         let closed = closed + waiter.join().expect("no panic") + closer.join().expect("no panic");
         assert_eq!(closed, 1, "the connection is closed once");
         check(&gate, 0, 0);
@@ -223,7 +223,7 @@ fn a_failed_opening_tells_one_waiter_or_lets_it_have_what_comes_back() {
             let gate = Arc::clone(&gate);
             move || match wait(&gate) {
                 Ok((token, seat)) => {
-                    finish(gate.put(token, seat, now()));
+                    finish(gate.put(token, seat, now(), now));
                 }
                 Err(refusal) => assert_eq!(refusal, Refusal::Open("refused")),
             }

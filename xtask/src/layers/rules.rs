@@ -61,7 +61,7 @@ fn outer(package: &Package, edge: &Dependency) -> Option<String> {
     let driver = DRIVERS.iter().find(|driver| driver.names.iter().any(|name| is_of(&edge.name, name)))?;
     if !driver.users.contains(&package.name.as_str()) {
         return Some(match driver.users {
-            [] => "sqlx is the one driver for PostgreSQL".to_owned(),
+            ["it"] => "sqlx is the one driver for PostgreSQL; only the bench measures others".to_owned(),
             users => format!("only {} may name this driver", users.join(", ")),
         });
     }
@@ -210,6 +210,8 @@ mod tests {
             ),
             ("db-cache", Kind::Normal, "mongodb", "db-cache → mongodb: only db-store"),
             ("db-pool", Kind::Normal, "tokio-postgres", "db-pool → tokio-postgres: sqlx is the one driver"),
+            ("it", Kind::Normal, "tokio-postgres", ""),
+            ("it", Kind::Normal, "redis", "it → redis: only db-cache, db-store"),
         ] {
             let found = found(from, edge(kind, to));
             let as_told = if broken.is_empty() {

@@ -81,10 +81,10 @@ pub(crate) const DRIVERS: &[Driver] = &[
     },
     Driver { names: &["redis", "deadpool-redis", "fred"], users: &["db-cache", "db-store"] },
     Driver { names: &["mongodb", "neo4rs"], users: &["db-store"] },
-    // One driver for PostgreSQL is enough.
+    // One driver for PostgreSQL is enough; the bench measures us beside the others.
     Driver {
         names: &["tokio-postgres", "postgres", "deadpool-postgres", "bb8-postgres", "diesel", "sea-orm"],
-        users: &[],
+        users: &["it"],
     },
 ];
 

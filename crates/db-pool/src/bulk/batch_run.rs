@@ -1,7 +1,7 @@
 //! Runs a batch: what goes into one message is planned, then sent.
 
 use super::batch::{Done, Outcome, Statement};
-use crate::{Error, Lease, Pool, run::shape::leaves_mark};
+use crate::{Error, Lease, Pool, run::shape::leaves_mark, session::drain};
 use futures_util::{StreamExt, future::join_all};
 use sqlx::{
     AssertSqlSafe, Connection, Either, Executor, PgConnection,
@@ -154,7 +154,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 async fn run_one(conn: &mut PgConnection, statement: Statement) -> Outcome {
     match alone(conn, statement).await {
         Ok(done) => Outcome::Done(done),
-        Err(error) => Outcome::Failed(Error::from(error)),
+        Err(error) => {
+            if matches!(error, sqlx::Error::Database(_)) {
+                // What is left of the answer is under way with the error; a connection that is lost says so next time.
+                let _ = drain(conn).await;
+            }
+            Outcome::Failed(Error::from(error))
+        }
     }
 }
 

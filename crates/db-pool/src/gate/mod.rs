@@ -49,7 +49,7 @@ pub(crate) enum Refusal<E> {
     /// At the queue's pace the deadline would pass first.
     Late { expected: Duration },
     /// The queue has stood for too long, and this one has waited over the target.
-    Standing,
+    Standing { waited: Duration },
     /// The connection that would have served it could not be opened.
     Open(E),
 }
@@ -59,10 +59,13 @@ pub(crate) type Answer<T, E> = Result<(T, Seat), Refusal<E>>;
 /// What came of asking for a connection.
 pub(crate) enum Asked<T, E> {
     Answered(Answer<T, E>),
-    /// In the queue; as many new connections as `open` says must be opened.
+    /// In the queue since `since`; as many new connections as `open` says must be opened. `returns` leases had ended by
+    /// then.
     Queued {
         key: Key,
         open: u32,
+        since: Instant,
+        returns: u64,
     },
 }
 
@@ -102,11 +105,18 @@ impl<T> After<T> {
     }
 
     /// Wakes whom there is to wake; call it first.
+    #[inline]
     pub(crate) fn wake_all(&mut self) {
         if let Some(waker) = self.wake.take() {
             waker.wake();
+            self.wake_more.drain(..).for_each(Waker::wake);
         }
-        self.wake_more.drain(..).for_each(Waker::wake);
+    }
+
+    /// Whether there was nothing but somebody to wake.
+    #[inline]
+    pub(crate) fn is_done(&self) -> bool {
+        self.open == 0 && self.retire.is_empty() && !self.reported
     }
 }
 
@@ -203,13 +213,14 @@ impl<T: Item, L: Copy, E> Gate<T, L, E> {
         Some(Ok((item, seat)))
     }
 
-    /// Takes a connection or joins the queue.
+    /// Takes a connection or joins the queue. `now` is when a lease begins. `exact` says the exact time and the deadline,
+    /// and is asked only where there is something to wait for.
     pub(crate) fn ask(
         &self,
         label: L,
         priority: Priority,
         now: Instant,
-        deadline: Instant,
+        exact: impl FnOnce() -> (Instant, Instant),
         waker: &Waker,
     ) -> Asked<T, E> {
         let mut state = self.lock();
@@ -222,13 +233,14 @@ impl<T: Item, L: Copy, E> Gate<T, L, E> {
             let seat = state.sit(label, now, &item);
             return Asked::Answered(Ok((item, seat)));
         }
-        if let Some(refusal) = state.turned_away(now, deadline) {
+        let (since, deadline) = exact();
+        if let Some(refusal) = state.turned_away(since, deadline) {
             state.refused += 1;
             return Asked::Answered(Err(refusal));
         }
-        let key = state.queue.join(label, priority, now, waker.clone());
+        let key = state.queue.join(label, priority, since, waker.clone());
         let open = state.wanted();
-        Asked::Queued { key, open }
+        Asked::Queued { key, open, since, returns: state.returns }
     }
 
     /// The answer to a request that was queued, once it is there.
@@ -248,11 +260,12 @@ impl<T: Item, L: Copy, E> Gate<T, L, E> {
         after
     }
 
-    /// Takes back a lent connection.
-    pub(crate) fn put(&self, item: T, seat: Seat, now: Instant) -> After<T> {
+    /// Takes back a lent connection. `exact` is asked for the exact time only where somebody waits.
+    pub(crate) fn put(&self, item: T, seat: Seat, now: Instant, exact: impl FnOnce() -> Instant) -> After<T> {
         let mut after = After::nothing();
         let mut state = self.lock();
         state.end(seat, now, &mut after);
+        let now = if state.queue.is_empty() { now } else { exact() };
         state.pass_on(item, now, &mut after);
         state.wake_if_drained(&mut after);
         after
@@ -491,7 +504,7 @@ impl<T: Item, L: Copy, E> State<T, L, E> {
             let behind = self.queue.len();
             if self.codel.as_mut().is_some_and(|codel| codel.refuse(sojourn, now, behind)) {
                 self.shed += 1;
-                self.queue.answer(key, Err(Refusal::Standing));
+                self.queue.answer(key, Err(Refusal::Standing { waited: sojourn }));
                 continue;
             }
             self.pace.handed_over(now, behind);

@@ -39,8 +39,6 @@ pub(crate) enum Disorder {
 
 /// Puts a connection that is out of order back into the pool, or closes it.
 pub(crate) async fn restore(mut held: Held, disorder: Disorder, mark: bool) {
-    // What was cut may have been the beginning of a transaction, which sqlx counts only once it was answered.
-    let mark = mark || disorder == Disorder::Running;
     let limit = held.shared().config.reset_timeout;
     let finished = {
         let (shared, conn) = held.shared_and_conn();

@@ -165,21 +165,21 @@ impl<'a> Run<'a> {
         decode: impl FnOnce(Answer) -> Result<T, sqlx::Error> + Send,
     ) -> Result<T, Error> {
         let Self { on, statement, call } = self;
-        let statement = statement.map_err(|error| Error::of_statement("", error))?;
+        let mut statement = statement.map_err(|error| Error::of_statement("", error))?;
         let sql = statement.sql_str();
         let answer = async {
             match on {
                 On::Pool(pool) => {
                     let mut watch = Watch::start(pool.shared(), &statement, call.site);
                     let mut lease = acquire(Arc::clone(pool.shared()), call.options, call.site).await?;
-                    let answer = watched(&mut lease, statement, keep, call, &mut watch).await?;
+                    let answer = watched(&mut lease, &mut statement, keep, call, &mut watch).await?;
                     // Decoding needs no connection: another may have it meanwhile.
                     drop(lease);
                     watch.decoding(|| decode(answer))
                 }
                 On::Lease(lease) => {
                     let mut watch = Watch::start(lease.held().shared(), &statement, call.site);
-                    let answer = watched(lease, statement, keep, call, &mut watch).await?;
+                    let answer = watched(lease, &mut statement, keep, call, &mut watch).await?;
                     watch.decoding(|| decode(answer))
                 }
             }

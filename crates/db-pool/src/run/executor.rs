@@ -1,7 +1,7 @@
 //! sqlx's `Executor` for a pool and for a lease: what takes a `PgPool` or a connection takes these.
 
 use super::{
-    send::{Call, Keep, boxed, is_stale_plan, judged, on_lease, on_pool, see, timed_out},
+    send::{Call, Keep, boxed, is_stale_plan, judged, on_lease, on_pool, plans_of_today, see, timed_out},
     statement::Statement,
     watch::{Watch, span},
 };
@@ -243,21 +243,22 @@ impl<'c> Executor<'c> for &'c mut Transaction {
 /// not count against the limit.
 pub(crate) fn steps<'a>(
     lease: &'a mut Lease,
-    statement: Statement,
+    mut statement: Statement,
     call: Call,
     mut watch: Watch,
 ) -> BoxStream<'a, Result<Step, sqlx::Error>> {
     Box::pin(async_stream::try_stream! {
         let patience = call.patience(lease.held().shared());
         watch.leased(lease);
-        see(lease, &statement).await?;
+        if see(lease, &statement) {
+            plans_of_today(lease).await?;
+        }
         let sql = statement.sql_str();
         let span = span(&statement);
-        let mut spare = (statement.is_planned() && !lease.is_in_transaction()).then(|| statement.clone());
-        let mut statement = statement;
+        let mut spare = if lease.is_in_transaction() { None } else { statement.spare() };
         // Once more where the server's plan turns out to be of an older schema, as in `fresh`: it says so before any row.
         let outcome = loop {
-            let mut steps = lease.vouched().fetch_many(statement);
+            let mut steps = lease.vouched().fetch_many(&mut statement);
             let outcome = loop {
                 let step = match patience {
                     None => steps.try_next().instrument(span.clone()).await,
@@ -281,8 +282,8 @@ pub(crate) fn steps<'a>(
             }
             lease.held().shared().epoch.fetch_add(1, Relaxed);
             let Some(again) = spare.take() else { break outcome };
-            see(lease, &again).await?;
-            statement = again;
+            plans_of_today(lease).await?;
+            statement.refill(again);
         };
         watch.over(&outcome);
         if let Err(error) = outcome {

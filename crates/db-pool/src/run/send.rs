@@ -10,7 +10,7 @@ use db_core::Retry;
 use futures_util::TryStreamExt;
 use sqlx::{
     Connection, Either, Executor, PgConnection, SqlStr,
-    postgres::{PgDatabaseError, PgQueryResult, PgRow},
+    postgres::{PgArguments, PgDatabaseError, PgQueryResult, PgRow},
 };
 use std::{
     future::Future,
@@ -69,10 +69,10 @@ pub(crate) async fn on_pool(
     keep: Keep,
     call: Call,
 ) -> Result<Answer, sqlx::Error> {
-    let statement = statement?;
+    let mut statement = statement?;
     let mut watch = Watch::start(&shared, &statement, call.site);
     let mut lease = acquire(shared, call.options, call.site).await?;
-    watched(&mut lease, statement, keep, call, &mut watch).await
+    watched(&mut lease, &mut statement, keep, call, &mut watch).await
 }
 
 /// Runs a statement on a lease.
@@ -82,23 +82,26 @@ pub(crate) async fn on_lease(
     keep: Keep,
     call: Call,
 ) -> Result<Answer, sqlx::Error> {
-    let statement = statement?;
+    let mut statement = statement?;
     let mut watch = Watch::start(lease.held().shared(), &statement, call.site);
-    watched(lease, statement, keep, call, &mut watch).await
+    watched(lease, &mut statement, keep, call, &mut watch).await
 }
 
-/// The same, on a clock that was started before.
+/// The same, on a clock that was started before. Futures of what is rarely done are boxed, here and below, so that those
+/// of the common case stay small: they are allocated with every call.
 pub(crate) async fn watched(
     lease: &mut Lease,
-    statement: Statement,
+    statement: &mut Statement,
     keep: Keep,
     call: Call,
     watch: &mut Watch,
 ) -> Result<Answer, sqlx::Error> {
     watch.leased(lease);
-    let patience = call.patience(lease.held().shared());
-    let span = span(&statement);
-    let result = bounded(lease, statement, keep, patience).instrument(span).await;
+    let span = span(statement);
+    let result = match call.patience(lease.held().shared()) {
+        None if span.is_none() => fresh(lease, statement, keep).await,
+        patience => Box::pin(bounded(lease, statement, keep, patience).instrument(span)).await,
+    };
     if let Ok(answer) = &result {
         watch.rows(answer.rows.len() + usize::from(answer.first.is_some()));
     }
@@ -112,7 +115,7 @@ pub(crate) async fn watched(
 /// Whoever drops the future, or the deadline, leaves the query running; the lease sees it when it is dropped.
 async fn bounded(
     lease: &mut Lease,
-    statement: Statement,
+    statement: &mut Statement,
     keep: Keep,
     patience: Option<Duration>,
 ) -> Result<Answer, sqlx::Error> {
@@ -125,35 +128,50 @@ pub(crate) fn timed_out(sql: &SqlStr, limit: Duration) -> sqlx::Error {
     Error::StatementTimeout { shape: shape(sql.as_str(), SHAPE), limit }.into()
 }
 
-/// Sends the statement, and once more when the server's plan turns out to be of an older schema: the failed attempt has
-/// done nothing. Inside a transaction the failure has ended it, so there the error is the caller's.
-async fn fresh(lease: &mut Lease, statement: Statement, keep: Keep) -> Result<Answer, sqlx::Error> {
-    see(lease, &statement).await?;
-    let spare = (statement.is_planned() && !lease.is_in_transaction()).then(|| statement.clone());
+/// Sends the statement, and once more when the server's plan turns out to be of an older schema.
+async fn fresh(lease: &mut Lease, statement: &mut Statement, keep: Keep) -> Result<Answer, sqlx::Error> {
+    if see(lease, statement) {
+        Box::pin(plans_of_today(lease)).await?;
+    }
+    let spare = if lease.is_in_transaction() { None } else { statement.spare() };
     match send(lease.vouched(), statement, keep).await {
-        Err(error) if is_stale_plan(&error) => {
-            lease.held().shared().epoch.fetch_add(1, Relaxed);
-            let Some(spare) = spare else { return Err(error) };
-            see(lease, &spare).await?;
-            match send(lease.vouched(), spare, keep).await {
-                // A transaction that sqlx does not know of: what ended it is the first failure.
-                Err(again) if is_aborted(&again) => Err(judged(lease, error).await),
-                Err(again) => Err(judged(lease, again).await),
-                result => result,
-            }
-        }
-        Err(error) => Err(judged(lease, error).await),
-        result => result,
+        Err(error) => Box::pin(failed(lease, statement, spare, keep, error)).await,
+        answer => answer,
     }
 }
 
-/// Takes note of a statement before it is sent: what it may leave behind, and whether plans of this connection are older
-/// than the schema is known to be.
-pub(crate) async fn see(lease: &mut Lease, statement: &Statement) -> Result<(), sqlx::Error> {
+/// What is done about a failure. A plan of an older schema was refused before anything was done, so the statement is sent
+/// again; inside a transaction that failure has ended it, so there it is the caller's.
+async fn failed(
+    lease: &mut Lease,
+    statement: &mut Statement,
+    spare: Option<PgArguments>,
+    keep: Keep,
+    error: sqlx::Error,
+) -> Result<Answer, sqlx::Error> {
+    if !is_stale_plan(&error) {
+        return Err(judged(lease, error).await);
+    }
+    lease.held().shared().epoch.fetch_add(1, Relaxed);
+    let Some(spare) = spare else { return Err(judged(lease, error).await) };
+    statement.refill(spare);
+    plans_of_today(lease).await?;
+    match send(lease.vouched(), statement, keep).await {
+        // A transaction that sqlx does not know of: what ended it is the first failure.
+        Err(again) if is_aborted(&again) => Err(judged(lease, error).await),
+        Err(again) => Err(judged(lease, again).await),
+        answer => answer,
+    }
+}
+
+/// Takes note of a statement before it is sent: what it may leave behind. Says whether plans of this connection are older
+/// than the schema is known to be, and must be forgotten first.
+pub(crate) fn see(lease: &mut Lease, statement: &Statement) -> bool {
     if leaves_mark(statement.text()) {
         lease.mark();
     }
-    plans_of_today(lease).await
+    let held = lease.held();
+    held.conn().epoch != held.shared().epoch.load(Relaxed)
 }
 
 /// Forgets the plans of a connection that are older than the schema is known to be.
@@ -177,10 +195,18 @@ pub(crate) async fn judged(lease: &mut Lease, error: sqlx::Error) -> sqlx::Error
     error
 }
 
-async fn send(conn: &mut PgConnection, statement: Statement, keep: Keep) -> Result<Answer, sqlx::Error> {
+async fn send(conn: &mut PgConnection, statement: &mut Statement, keep: Keep) -> Result<Answer, sqlx::Error> {
     if keep == Keep::First {
         return Ok(Answer { first: conn.fetch_optional(statement).await?, ..Answer::default() });
     }
+    Box::pin(collect(conn, statement, keep)).await
+}
+
+async fn collect(
+    conn: &mut PgConnection,
+    statement: &mut Statement,
+    keep: Keep,
+) -> Result<Answer, sqlx::Error> {
     let mut answer = Answer::default();
     let mut steps = conn.fetch_many(statement);
     while let Some(step) = steps.try_next().await? {

@@ -7,7 +7,6 @@ use sqlx::{
 };
 
 /// What sqlx's `Execute` holds, owned.
-#[derive(Clone)]
 pub(crate) struct Statement {
     sql: SqlStr,
     arguments: Option<PgArguments>,
@@ -35,15 +34,22 @@ impl Statement {
         self.sql.clone()
     }
 
-    /// Whether the server keeps a plan of it, which a change of the schema can make unusable.
-    pub(crate) fn is_planned(&self) -> bool {
-        self.arguments.is_some() && self.persistent
+    /// Its values, to send it a second time; `None` where the server keeps no plan of it, which a change of the schema
+    /// could make unusable.
+    pub(crate) fn spare(&self) -> Option<PgArguments> {
+        self.arguments.clone().filter(|_| self.persistent)
+    }
+
+    /// Makes it ready to be sent again.
+    pub(crate) fn refill(&mut self, spare: PgArguments) {
+        self.arguments = Some(spare);
     }
 }
 
-impl Execute<'static, Postgres> for Statement {
+/// By reference, so that it is stored once however many futures it passes through.
+impl Execute<'_, Postgres> for &mut Statement {
     fn sql(self) -> SqlStr {
-        self.sql
+        self.sql.clone()
     }
 
     fn statement(&self) -> Option<&PgStatement> {

@@ -16,7 +16,7 @@ pub(crate) const SHAPE: usize = 500;
 
 /// The clock of one statement; nothing where nobody wants to know. It is read when it is dropped, so that a statement
 /// whose future was dropped is measured as well.
-pub(crate) struct Watch(Option<Clock>);
+pub(crate) struct Watch(Option<Box<Clock>>);
 
 struct Clock {
     shared: Arc<Shared>,
@@ -49,7 +49,7 @@ impl Watch {
             return Self(None);
         }
         let now = Instant::now();
-        Self(Some(Clock {
+        Self(Some(Box::new(Clock {
             shared: Arc::clone(shared),
             sql: statement.sql_str(),
             site,
@@ -59,7 +59,7 @@ impl Watch {
             decoding: Duration::ZERO,
             rows: 0,
             outcome: Outcome::Cut,
-        }))
+        })))
     }
 
     /// The connection is there. What of the wait was spent on opening it, is told by its age.

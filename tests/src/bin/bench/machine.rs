@@ -5,7 +5,17 @@ use serde::Serialize;
 use std::{collections::BTreeMap, env, fs, path::Path, process::Command, thread};
 
 /// Crates whose version bears on the figures.
-const CRATES: &[&str] = &["db-pool", "mobc", "sqlx", "tokio"];
+const CRATES: &[&str] = &[
+    "bb8",
+    "bb8-postgres",
+    "db-pool",
+    "deadpool",
+    "deadpool-postgres",
+    "mobc",
+    "sqlx",
+    "tokio",
+    "tokio-postgres",
+];
 const UNKNOWN: &str = "unknown";
 
 #[derive(Debug, Serialize)]

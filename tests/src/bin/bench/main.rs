@@ -2,6 +2,7 @@
 //!
 //! An area is a file in `areas/`: it measures, and answers with rows. Figures are read, never asserted.
 
+mod allocations;
 mod areas;
 mod machine;
 mod measure;
@@ -21,6 +22,7 @@ Usage: cargo xtask bench [AREA…] [--json]
 
 Areas:
   startup   An ephemeral PostgreSQL: start, first answer, stop; against initdb, pg_ctl and psql by hand
+  pool      The pool: a cycle of it, point selects through it, memory, being watched; against deadpool, bb8, sqlx
   demo      The demonstration on sources of the cargo registry; against one transaction a task over sqlx's pool
 
   --json    One object: machine, versions, rows
@@ -41,7 +43,7 @@ enum Asked {
 
 /// As in the `db` command, so that memory is what it is there.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: allocations::Counting = allocations::Counting;
 
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = env::args_os().skip(1).collect();

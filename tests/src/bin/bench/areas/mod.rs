@@ -1,17 +1,19 @@
 //! The areas, one a file.
 
 mod demo;
+mod pool;
 mod startup;
 
 use crate::{Failure, row::Row};
 
 /// In the order in which they are run.
-pub(crate) const AREAS: &[&str] = &["startup", "demo"];
+pub(crate) const AREAS: &[&str] = &["startup", "pool", "demo"];
 
 /// Measures one of [`AREAS`].
 pub(crate) async fn run(area: &str) -> Result<Vec<Row>, Failure> {
     match area {
         "startup" => startup::run().await,
+        "pool" => pool::run().await,
         "demo" => demo::run().await,
         other => Err(format!("there is no area {other}").into()),
     }
