@@ -18,8 +18,11 @@ pub(crate) struct Greeting {
     pub(crate) server_connections: u32,
 }
 
-/// One round trip, once in the life of a connection.
-const GREETING: &str = "SELECT pid, (extract(epoch FROM backend_start) * 1000000)::int8 AS started, \
+/// One round trip, once in the life of a connection. The first statement makes the reset's question ready: planning it anew
+/// each time would cost more than all the rest of the reset.
+const GREETING: &str = "PREPARE cairn_reset AS SELECT now() = statement_timestamp() AS idle, \
+    7316650299842164103 AS mark, pg_advisory_unlock_all(); \
+    SELECT pid, (extract(epoch FROM backend_start) * 1000000)::int8 AS started, \
     current_setting('max_connections')::int4 - current_setting('superuser_reserved_connections')::int4 AS room \
     FROM pg_stat_get_activity(pg_backend_pid())";
 
@@ -42,10 +45,10 @@ pub(crate) async fn greet(conn: &mut PgConnection) -> Result<Option<Greeting>, s
 const MARK: i64 = 7_316_650_299_842_164_103;
 
 /// One message, one round trip. The first answer says whether a transaction is open: `now()` is the time of its first
-/// statement. What follows is `DISCARD ALL` but for the prepared statements, which sqlx believes to be there.
-const RESET: &str = "SELECT now() = statement_timestamp() AS idle, 7316650299842164103 AS mark, \
-    pg_advisory_unlock_all(); \
-    CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; UNLISTEN *; DISCARD TEMP; DISCARD SEQUENCES";
+/// statement. What follows is `DISCARD ALL` but for the prepared statements, which sqlx believes to be there. A session
+/// in which somebody has thrown those away refuses the first, and is closed.
+const RESET: &str = "EXECUTE cairn_reset; CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; UNLISTEN *; \
+    DISCARD TEMP; DISCARD SEQUENCES";
 
 /// What a reset found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,4 +101,12 @@ async fn ask_for_reset(conn: &mut PgConnection) -> Result<bool, sqlx::Error> {
 
 fn is_failed_transaction(error: &sqlx::Error) -> bool {
     error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == "25P02")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_question_holds_the_mark_that_is_looked_for() {
+        assert!(super::GREETING.contains(&format!(" {} AS mark", super::MARK)));
+    }
 }

@@ -133,6 +133,10 @@ async fn tidy(shared: &Shared, conn: &mut Conn, mark: bool) -> bool {
     if !mark {
         return true;
     }
+    if conn.identity.is_none() {
+        // Not quite PostgreSQL: it did not know the greeting, so it does not know the reset either.
+        return false;
+    }
     match session::reset(&mut conn.live).await {
         Ok(found) => {
             tally(&shared.counters.resets);
