@@ -9,6 +9,6 @@ use std::ffi::OsString;
 
 /// Becomes the bench.
 pub(crate) fn run(args: Vec<OsString>) -> Result<Exit, Failed> {
-    db::announce("bench", "about 3 minutes")?;
+    db::announce("bench", "about 4 minutes")?;
     Err(machine::become_program(db::released("it", "bench").args(args)))
 }

@@ -38,7 +38,8 @@ pub struct PoolConfig {
 /// What is done about session state (settings, advisory locks, temporary tables, LISTEN) when a connection comes back.
 ///
 /// The reset is one round trip in the background, after the caller has gone on; it also rolls back a transaction that was
-/// opened by a raw `BEGIN`. A transaction opened through sqlx or the pool and dropped is rolled back under every policy.
+/// opened by a raw `BEGIN`. A connection that does not answer it as it should is closed; so is one to a server that is not
+/// quite PostgreSQL, so use `Never` there. A transaction opened through sqlx or the pool and dropped is rolled back under every policy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Reset {
     /// Reset when something may have changed: after a statement whose text says so, and after the connection itself was

@@ -56,7 +56,7 @@
 //! Callers wait in order of arrival; a [`Priority`] is a head start, so no class starves. A request is turned away at once
 //! when the queue is [full](Error::QueueFull), when at its present pace the deadline would pass first
 //! ([`Error::TooLate`]), or when nothing is lent and nothing can be opened ([`Error::Connect`], [`Error::BreakerOpen`]).
-//! At the deadline it is [`Error::Exhausted`] with the pool's figures and the last failure to connect, or
+//! At the deadline (a few milliseconds later where it is a second or more) it is [`Error::Exhausted`] with the pool's figures and the last failure to connect, or
 //! [`Error::SelfDeadlock`] when the waiting task sits on a connection itself. [`CoDel`] sheds load from a queue that stands.
 //! Each error says through `db_core::Classify` whether a retry may help.
 //!

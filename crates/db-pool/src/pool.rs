@@ -3,9 +3,15 @@
 use crate::{
     DirectStore, Error, Lease, PoolConfig, Priority, Sizing, Stats, Store,
     conn::Conn,
-    gate::{Answer, Asked, Key, Refusal},
+    gate::{Answer, Asked, Key, Refusal, Seat},
     held::Held,
-    life::{ages::Fitness, keeper, leaks::Checkout, opener},
+    life::{
+        ages::Fitness,
+        keeper,
+        leaks::Checkout,
+        opener,
+        sweeper::{self, OWN_TIMER},
+    },
     shared::Shared,
     stats::tally,
 };
@@ -130,6 +136,7 @@ impl Pool {
         }
         drop(leases);
         keeper::start(&pool.shared);
+        sweeper::start(&pool.shared);
         Ok(pool)
     }
 
@@ -272,17 +279,16 @@ pub(crate) async fn acquire(
     let mut deadline = None;
     loop {
         let now = shared.clock.now();
-        let answer = {
+        let (conn, seat) = {
             let mut waiting = Waiting { shared: &shared, options, label, now, deadline, queued: None };
             match poll_fn(|context| Poll::Ready(Pin::new(&mut waiting).poll(context))).await {
-                Poll::Ready(answer) => answer,
+                Poll::Ready(answer) => answer.map_err(|refusal| refused(refusal, &shared, deadline))?,
                 Poll::Pending => {
                     deadline = waiting.deadline;
                     wait(waiting).await?
                 }
             }
         };
-        let (conn, seat) = answer.map_err(|refusal| refused(refusal, &shared, deadline))?;
         let held = Held::new(shared, conn, seat);
         match held.shared().ages.fitness(held.conn().expires, held.conn().idle_since, now) {
             Fitness::Fresh => return Ok(Lease::new(held)),
@@ -316,16 +322,25 @@ async fn check(held: Held, deadline: Instant) -> Option<Held> {
 }
 
 /// Waits in the queue until the deadline.
-async fn wait(waiting: Waiting<'_>) -> Result<Answer<Box<Conn>, Error>, Error> {
+async fn wait(waiting: Waiting<'_>) -> Result<(Box<Conn>, Seat), Error> {
     let (shared, label) = (waiting.shared, waiting.label);
     let Some((Queued { since, returns, .. }, deadline)) = waiting.queued.zip(waiting.deadline) else {
-        return Ok(waiting.await);
+        return waiting.await.map_err(|refusal| refused(refusal, shared, None));
     };
-    let answer = timeout_at(deadline.into(), waiting).await;
+    let patience = deadline.saturating_duration_since(since);
+    let answer = if patience >= OWN_TIMER && shared.sweeper.watches() {
+        Ok(waiting.await)
+    } else {
+        timeout_at(deadline.into(), waiting).await
+    };
     if let Some(recorder) = &shared.config.recorder {
         recorder.timing("db.client.connection.wait_time", &[shared.label()], since.elapsed());
     }
-    answer.map_err(|_| gave_up(shared, label, since, returns))
+    match answer {
+        Ok(Ok(taken)) => Ok(taken),
+        Ok(Err(Refusal::Overdue)) | Err(_) => Err(gave_up(shared, label, since, returns)),
+        Ok(Err(refusal)) => Err(refused(refusal, shared, Some(deadline))),
+    }
 }
 
 /// A request, in the queue once it was polled in vain. Dropped, it leaves.
@@ -393,6 +408,8 @@ fn refused(refusal: Refusal<Error>, shared: &Shared, deadline: Option<Instant>) 
         Refusal::Closed => Error::Closed,
         Refusal::Full => Error::QueueFull { waiting: shared.config.max_waiting.get() },
         Refusal::Late { expected } => Error::TooLate { expected, left: left.unwrap_or_default() },
+        // Only of those who wait, and `wait` tells it with more.
+        Refusal::Overdue => Error::TooLate { expected: Duration::ZERO, left: Duration::ZERO },
         Refusal::Standing { waited } => Error::Shed { waited },
         Refusal::Open(error) => error,
     }

@@ -50,6 +50,8 @@ pub(crate) enum Refusal<E> {
     Late { expected: Duration },
     /// The queue has stood for too long, and this one has waited over the target.
     Standing { waited: Duration },
+    /// Its deadline has passed.
+    Overdue,
     /// The connection that would have served it could not be opened.
     Open(E),
 }
@@ -238,7 +240,7 @@ impl<T: Item, L: Copy, E> Gate<T, L, E> {
             state.refused += 1;
             return Asked::Answered(Err(refusal));
         }
-        let key = state.queue.join(label, priority, since, waker.clone());
+        let key = state.queue.join(label, priority, since, deadline, waker.clone());
         let open = state.wanted();
         Asked::Queued { key, open, since, returns: state.returns }
     }
@@ -258,6 +260,19 @@ impl<T: Item, L: Copy, E> Gate<T, L, E> {
             state.pass_on(item, now, &mut after);
         }
         after
+    }
+
+    /// Turns away those whose deadline has passed, or everybody. Says whether anybody waits still.
+    pub(crate) fn expire(&self, now: Option<Instant>) -> (After<T>, bool) {
+        let mut after = After::nothing();
+        let mut state = self.lock();
+        let mut from = 0;
+        while let Some((key, waiter)) = state.queue.overdue(now, from) {
+            from = key.index + 1;
+            state.queue.answer(key, Err(Refusal::Overdue));
+            after.wake(waiter.waker);
+        }
+        (after, !state.queue.is_empty())
     }
 
     /// Takes back a lent connection. `exact` is asked for the exact time only where somebody waits.

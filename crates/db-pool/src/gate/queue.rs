@@ -34,7 +34,7 @@ impl Priority {
 /// Names one waiter; a number that is used again has another generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Key {
-    index: usize,
+    pub(crate) index: usize,
     generation: u64,
 }
 
@@ -43,6 +43,7 @@ pub(crate) struct Waiter<L> {
     pub(crate) label: L,
     pub(crate) since: Instant,
     pub(crate) waker: Waker,
+    deadline: Instant,
     class: usize,
 }
 
@@ -88,12 +89,17 @@ impl<L, A> Queue<L, A> {
         self.waiting == 0
     }
 
-    pub(crate) fn join(&mut self, label: L, priority: Priority, now: Instant, waker: Waker) -> Key {
+    pub(crate) fn join(
+        &mut self,
+        label: L,
+        priority: Priority,
+        now: Instant,
+        deadline: Instant,
+        waker: Waker,
+    ) -> Key {
         self.generation += 1;
-        let slot = Slot {
-            generation: self.generation,
-            place: Place::Waiting(Waiter { label, since: now, waker, class: priority.class() }),
-        };
+        let waiter = Waiter { label, since: now, waker, deadline, class: priority.class() };
+        let slot = Slot { generation: self.generation, place: Place::Waiting(waiter) };
         let index = match self.free.pop() {
             Some(index) => {
                 self.slots[index] = slot;
@@ -122,6 +128,22 @@ impl<L, A> Queue<L, A> {
         let place = std::mem::replace(&mut self.slots[key.index].place, Place::Free);
         let Place::Waiting(waiter) = place else { return None };
         self.waiting -= 1;
+        Some((key, waiter))
+    }
+
+    /// Takes a waiter whose deadline has passed, or any, out of the queue; the caller owes it an [`answer`](Self::answer). It looks at
+    /// the places from `from` on, and the key says where it was found.
+    pub(crate) fn overdue(&mut self, now: Option<Instant>, from: usize) -> Option<(Key, Waiter<L>)> {
+        let late = |slot: &Slot<L, A>| match &slot.place {
+            Place::Waiting(waiter) => now.is_none_or(|now| waiter.deadline <= now),
+            Place::Free | Place::Answered(_) => false,
+        };
+        let index = from + self.slots[from..].iter().position(late)?;
+        let key = Key { index, generation: self.slots[index].generation };
+        let place = std::mem::replace(&mut self.slots[index].place, Place::Free);
+        let Place::Waiting(waiter) = place else { return None };
+        self.waiting -= 1;
+        self.sweep(waiter.class);
         Some((key, waiter))
     }
 
@@ -205,7 +227,13 @@ mod tests {
         let start = Instant::now();
         let mut queue: Queue<usize, ()> = Queue::new(AGING);
         for (number, &(at, priority)) in arrivals.iter().enumerate() {
-            queue.join(number, priority, start + Duration::from_millis(at), Waker::noop().clone());
+            queue.join(
+                number,
+                priority,
+                start + Duration::from_millis(at),
+                start + AGING * 100,
+                Waker::noop().clone(),
+            );
         }
         let served: Vec<usize> =
             std::iter::from_fn(|| queue.next().map(|(_, waiter)| waiter.label)).collect();
@@ -234,8 +262,9 @@ mod tests {
     fn one_that_leaves_is_passed_over() {
         let now = Instant::now();
         let mut queue: Queue<usize, ()> = Queue::new(AGING);
-        let keys: Vec<_> =
-            (0..3).map(|number| queue.join(number, Priority::Normal, now, Waker::noop().clone())).collect();
+        let keys: Vec<_> = (0..3)
+            .map(|number| queue.join(number, Priority::Normal, now, now + AGING, Waker::noop().clone()))
+            .collect();
         assert!(queue.leave(keys[0]).is_none());
         assert_eq!(queue.len(), 2);
         assert_eq!(queue.next().map(|(_, waiter)| waiter.label), Some(1));
@@ -245,9 +274,9 @@ mod tests {
     fn a_place_that_is_used_again_is_another_waiter() {
         let now = Instant::now();
         let mut queue: Queue<usize, ()> = Queue::new(AGING);
-        let first = queue.join(0, Priority::Normal, now, Waker::noop().clone());
+        let first = queue.join(0, Priority::Normal, now, now + AGING, Waker::noop().clone());
         queue.leave(first);
-        queue.join(1, Priority::Low, now, Waker::noop().clone());
+        queue.join(1, Priority::Low, now, now + AGING, Waker::noop().clone());
         assert_eq!(queue.next().map(|(_, waiter)| waiter.label), Some(1));
         assert!(queue.next().is_none());
     }
@@ -256,7 +285,7 @@ mod tests {
     fn an_answer_nobody_took_is_handed_back() {
         let now = Instant::now();
         let mut queue: Queue<usize, &str> = Queue::new(AGING);
-        let key = queue.join(0, Priority::Normal, now, Waker::noop().clone());
+        let key = queue.join(0, Priority::Normal, now, now + AGING, Waker::noop().clone());
         assert!(queue.poll(key, Waker::noop()).is_none());
         let (next, _) = queue.next().expect("it waits");
         queue.answer(next, "a connection");
@@ -273,7 +302,13 @@ mod tests {
         }
         let (first, second) = (Arc::new(Count(0.into())), Arc::new(Count(0.into())));
         let mut queue: Queue<usize, ()> = Queue::new(AGING);
-        let key = queue.join(0, Priority::Normal, Instant::now(), Arc::clone(&first).into());
+        let key = queue.join(
+            0,
+            Priority::Normal,
+            Instant::now(),
+            Instant::now() + AGING,
+            Arc::clone(&first).into(),
+        );
         assert!(queue.poll(key, &Arc::clone(&second).into()).is_none());
         let (_, waiter) = queue.next().expect("it waits");
         waiter.waker.wake();
@@ -281,11 +316,28 @@ mod tests {
     }
 
     #[test]
+    fn those_whose_deadline_has_passed_are_found_and_no_others() {
+        let now = Instant::now();
+        let mut queue: Queue<u32, ()> = Queue::new(AGING);
+        for number in [3, 1, 2, 5, 4] {
+            queue.join(number, Priority::Normal, now, now + AGING * number, Waker::noop().clone());
+        }
+        let (mut late, mut from) = (Vec::new(), 0);
+        while let Some((key, waiter)) = queue.overdue(Some(now + AGING * 3), from) {
+            late.push(waiter.label);
+            queue.answer(key, ());
+            from = key.index + 1;
+        }
+        assert_eq!((late, queue.len()), (vec![3, 1, 2], 2));
+        assert_eq!(queue.next().map(|(_, waiter)| waiter.label), Some(5), "the line goes on behind them");
+    }
+
+    #[test]
     fn those_that_left_do_not_pile_up() {
         let now = Instant::now();
         let mut queue: Queue<usize, ()> = Queue::new(AGING);
         for number in 0..10_000 {
-            let key = queue.join(number, Priority::Normal, now, Waker::noop().clone());
+            let key = queue.join(number, Priority::Normal, now, now + AGING, Waker::noop().clone());
             queue.leave(key);
         }
         assert!(queue.lines.iter().map(std::collections::VecDeque::len).sum::<usize>() < 100);

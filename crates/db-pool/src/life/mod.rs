@@ -8,3 +8,4 @@ pub(crate) mod keeper;
 pub(crate) mod leaks;
 pub(crate) mod opener;
 pub(crate) mod sizing;
+pub(crate) mod sweeper;

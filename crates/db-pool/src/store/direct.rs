@@ -8,8 +8,9 @@ use std::ops::{Deref, DerefMut};
 
 /// The default store.
 ///
-/// The bench decided (`cargo xtask bench pool`): behind the pool's own front, another pool's bookkeeping has nothing
-/// left to do, and opening through it takes longer.
+/// The bench finds no difference between the stores (`cargo xtask bench pool`: opening, and a cycle of the pool over
+/// either): behind the pool's own front, another pool's bookkeeping has nothing left to do. So the default is the one with
+/// less in it.
 #[derive(Debug)]
 pub struct DirectStore {
     connector: Connector,

@@ -2,7 +2,7 @@
 
 use crate::{backend, config, pool};
 use db_core::Status;
-use db_pool::{Error, Pool, PoolProbe};
+use db_pool::{AcquireOptions, Error, Pool, PoolProbe};
 use db_testkit::{Recorded, eventually, fresh_db};
 use std::{sync::Arc, time::Duration};
 
@@ -140,6 +140,50 @@ async fn the_probe_tells_a_busy_pool_from_a_dead_one() {
         assert!(finding.summary.contains("1 of 1 in use"), "{}", finding.summary);
         drop(lease);
         assert_eq!(probe.probe().await.status, Status::Healthy);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn each_waiter_has_its_own_deadline() {
+    fresh_db(|db| async move {
+        let pool = pool(&db, 1).await;
+        let lease = pool.acquire().await.expect("the only one");
+        let patient =
+            tokio::spawn(pool.acquire_with(AcquireOptions::new().timeout(Duration::from_secs(600))));
+        // Long enough not to be worth a timer of its own, and one that is.
+        for patience in [Duration::from_millis(1100), Duration::from_millis(50)] {
+            let hasty = tokio::spawn(pool.acquire_with(AcquireOptions::new().timeout(patience)));
+            let error = hasty.await.expect("no panic").expect_err("nothing comes back");
+            assert!(matches!(error, Error::Exhausted { waited, .. } if waited >= patience), "{error}");
+        }
+        assert_eq!((pool.stats().waiting, pool.stats().timeouts), (1, 2));
+        drop(lease);
+        patient.await.expect("no panic").expect("served");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_waits_for_a_pool_whose_runtime_has_ended() {
+    fresh_db(|db| async move {
+        let config = config(&db, 1).acquire_timeout(Duration::from_secs(600));
+        let (ends, end) = std::sync::mpsc::sync_channel::<()>(1);
+        let (gives, given) = tokio::sync::oneshot::channel();
+        let runtime = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+            let runtime = runtime.expect("a runtime");
+            let pool = runtime.block_on(Pool::connect(&config)).expect("connected");
+            let lease = runtime.block_on(pool.acquire()).expect("the only one");
+            gives.send((pool, lease)).expect("taken");
+            end.recv().expect("told");
+        });
+        let (pool, _lease) = given.await.expect("given");
+        let waiter = tokio::spawn(pool.acquire());
+        eventually("it waits", || async { pool.stats().waiting == 1 }).await;
+        ends.send(()).expect("listens");
+        runtime.join().expect("no panic");
+        waiter.await.expect("no panic").expect_err("nobody would serve it");
     })
     .await;
 }
