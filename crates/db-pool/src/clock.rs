@@ -20,6 +20,11 @@ impl Clock {
         Self { base: now.checked_sub(TICK).unwrap_or(now), ticks: ticks() }
     }
 
+    /// How long after this clock was made that was, in nanoseconds; never zero.
+    pub(crate) fn since_start(self, moment: Instant) -> u64 {
+        u64::try_from(moment.saturating_duration_since(self.base).as_nanos()).unwrap_or(u64::MAX).max(1)
+    }
+
     /// A moment of the recent past; never earlier than what it said before.
     pub(crate) fn now(self) -> Instant {
         self.base + ticks().saturating_sub(self.ticks)

@@ -2,7 +2,7 @@
 
 use crate::{BreakerConfig, CoDel, Error};
 use db_core::{PasswordProvider, Recorder};
-use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions, postgres::PgConnectOptions};
 use std::{fmt, num::NonZeroU32, str::FromStr, sync::Arc, time::Duration};
 use url::Url;
 
@@ -71,7 +71,7 @@ const DEFAULT_CONNECTS: NonZeroU32 = NonZeroU32::new(100).expect("a hundred is n
 const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl PoolConfig {
-    /// Defaults around the given server: at most 10 connections and none kept while idle, 30 s to acquire, 10 s to
+    /// Around the options as they are: what the driver logs of statements by them, it logs literals and all. Defaults: at most 10 connections and none kept while idle, 30 s to acquire, 10 s to
     /// connect, checked after 30 s of idling, closed after 10 min of idling or 30 min of life, reset when it may be
     /// needed; no statement timeout, slow-query event, leak report or CoDel until asked for.
     #[must_use]
@@ -113,10 +113,17 @@ impl PoolConfig {
         if !matches!(parsed.scheme(), "postgres" | "postgresql") {
             return Err(Error::Url { reason: "the scheme must be postgresql".to_owned() });
         }
+        // sqlx would log an unknown parameter with its value, which may be a misspelt password's.
+        if parsed.query_pairs().any(|(key, _)| !known(&key)) {
+            return Err(Error::Url {
+                reason: format!("it has a parameter other than {} and options[..]", PARAMETERS.join(", ")),
+            });
+        }
         // sqlx's own message may quote a parameter's value; name what is wrong and nothing else.
         let connect = PgConnectOptions::from_str(url)
             .map_err(|_| Error::Url { reason: "a parameter has no valid value".to_owned() })?;
-        Ok(Self::new(connect))
+        // Texts of statements are logged without their literals, by the pool, or not at all.
+        Ok(Self::new(connect.disable_statement_logging()))
     }
 
     /// What the pool is called in measurements: its server and database unless this is called.
@@ -305,6 +312,7 @@ impl PoolConfig {
             ("idle_timeout", self.idle_timeout),
             ("max_lifetime", self.max_lifetime),
             ("statement_timeout", self.statement_timeout.unwrap_or(Duration::MAX)),
+            ("aging", self.aging.max(Duration::from_nanos(1))),
         ] {
             if value.is_zero() {
                 return refused(format!("{name} is zero, so nothing could ever succeed; give it a duration"));
@@ -318,9 +326,67 @@ impl PoolConfig {
                 self.acquire_timeout
             ));
         }
+        if let Some(limit) = self.statement_timeout.filter(|limit| *limit > LONGEST_STATEMENT) {
+            return refused(format!(
+                "statement_timeout {limit:?} is more than the server can count; leave it out"
+            ));
+        }
         Ok(())
     }
+
+    /// The same with every duration short enough to be added to a time; a century is for ever.
+    pub(crate) fn bounded(mut self) -> Self {
+        for duration in [
+            &mut self.acquire_timeout,
+            &mut self.aging,
+            &mut self.check_after,
+            &mut self.check_timeout,
+            &mut self.reset_timeout,
+            &mut self.idle_timeout,
+            &mut self.max_lifetime,
+        ] {
+            *duration = (*duration).min(FOR_EVER);
+        }
+        for duration in [&mut self.connect_timeout, &mut self.slow_threshold, &mut self.leak_threshold] {
+            *duration = duration.map(|duration| duration.min(FOR_EVER));
+        }
+        // The server counts in milliseconds, and takes zero for no limit.
+        self.statement_timeout = self.statement_timeout.map(|limit| limit.max(Duration::from_millis(1)));
+        self
+    }
 }
+
+/// Parameters of a URL that sqlx knows.
+const PARAMETERS: [&str; 17] = [
+    "sslmode",
+    "ssl-mode",
+    "sslrootcert",
+    "ssl-root-cert",
+    "ssl-ca",
+    "sslcert",
+    "ssl-cert",
+    "sslkey",
+    "ssl-key",
+    "statement-cache-capacity",
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "application_name",
+];
+
+fn known(parameter: &str) -> bool {
+    PARAMETERS.contains(&parameter)
+        || parameter == "options"
+        || (parameter.starts_with("options[") && parameter.ends_with(']'))
+}
+
+const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+/// The server holds it in milliseconds in 31 bits.
+const LONGEST_STATEMENT: Duration = Duration::from_millis(i32::MAX as u64);
 
 impl fmt::Debug for PoolConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

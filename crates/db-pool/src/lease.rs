@@ -30,11 +30,13 @@ pub struct Lease {
     held: Option<Held>,
     mark: bool,
     spent: bool,
+    /// A query was still running when its transaction was dropped.
+    cut: bool,
 }
 
 impl Lease {
     pub(crate) fn new(held: Held) -> Self {
-        Self { held: Some(held), mark: false, spent: false }
+        Self { held: Some(held), mark: false, spent: false, cut: false }
     }
 
     /// Closes the connection when the lease ends, however it ends, instead of lending it on. For what a reset does not
@@ -75,6 +77,11 @@ impl Lease {
             let conn = held.take();
             shared.store.retire(conn.live).await;
         }
+    }
+
+    /// Looks whether a query is still running, before a rollback is queued behind it.
+    pub(crate) fn look_for_cut(&mut self) {
+        self.cut = poll_now(self.vouched().flush()).is_pending();
     }
 
     /// Work on the bare connection has failed, and perhaps because a plan was of an older schema, which the pool did not
@@ -167,7 +174,7 @@ impl Drop for Lease {
             // The answer to a statement that failed is still to be read to its end.
             Poll::Ready(Err(sqlx::Error::Database(_))) => Disorder::Unsent,
             Poll::Ready(Err(_)) => return drop(held),
-            Poll::Pending if unsent => Disorder::Unsent,
+            Poll::Pending if unsent && !self.cut => Disorder::Unsent,
             Poll::Pending => Disorder::Running,
         };
         let runtime = held.shared().runtime.clone();

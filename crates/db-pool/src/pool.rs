@@ -15,7 +15,7 @@ use crate::{
     shared::Shared,
     stats::tally,
 };
-use futures_util::future::{join, join_all};
+use futures_util::future::{join_all, join3};
 use std::{
     fmt,
     future::{Future, poll_fn},
@@ -125,13 +125,14 @@ impl Pool {
     /// Those of [`Pool::connect`].
     pub async fn with_store(config: &PoolConfig, store: Arc<dyn Store>) -> Result<Self, Error> {
         config.validate()?;
+        let config = config.clone().bounded();
         let limit = match config.sizing {
             Sizing::Fixed => config.max_size.get(),
             Sizing::Adaptive => config.min_size.max(1),
         };
-        let pool = Self { shared: Arc::new(Shared::new(config.clone(), store, limit)) };
+        let pool = Self { shared: Arc::new(Shared::new(config, store, limit)) };
         let mut leases = vec![pool.acquire().await?];
-        while leases.len() < config.min_size as usize {
+        while leases.len() < pool.shared.config.min_size as usize {
             leases.push(pool.acquire().await?);
         }
         drop(leases);
@@ -178,7 +179,7 @@ impl Pool {
         let label = Checkout::by_caller(Location::caller());
         let (conn, seat) = self.shared.gate.try_take(label, now)?.ok()?;
         let held = Held::new(Arc::clone(&self.shared), conn, seat);
-        match self.shared.ages.fitness(held.conn().expires, held.conn().idle_since, now) {
+        match self.shared.fitness(held.conn(), now) {
             Fitness::Fresh => Some(Lease::new(held)),
             Fitness::Check | Fitness::Expired => {
                 held.give_back();
@@ -227,8 +228,7 @@ impl Pool {
             shared.store.retire(conn.live)
         });
         let drained = poll_fn(|context| shared.gate.poll_drained(context));
-        let _ = timeout(grace, join(join_all(goodbyes), drained)).await;
-        shared.side.close().await;
+        let _ = timeout(grace, join3(join_all(goodbyes), drained, shared.side.close())).await;
         let now = Instant::now();
         let abandoned = shared.gate.holders().into_iter().map(|holder| AbandonedLease {
             taken_at: holder.label.site,
@@ -281,16 +281,15 @@ pub(crate) async fn acquire(
         let now = shared.clock.now();
         let (conn, seat) = {
             let mut waiting = Waiting { shared: &shared, options, label, now, deadline, queued: None };
-            match poll_fn(|context| Poll::Ready(Pin::new(&mut waiting).poll(context))).await {
+            let asked = poll_fn(|context| Poll::Ready(Pin::new(&mut waiting).poll(context))).await;
+            deadline = waiting.deadline;
+            match asked {
                 Poll::Ready(answer) => answer.map_err(|refusal| refused(refusal, &shared, deadline))?,
-                Poll::Pending => {
-                    deadline = waiting.deadline;
-                    wait(waiting).await?
-                }
+                Poll::Pending => wait(waiting).await?,
             }
         };
         let held = Held::new(shared, conn, seat);
-        match held.shared().ages.fitness(held.conn().expires, held.conn().idle_since, now) {
+        match held.shared().fitness(held.conn(), now) {
             Fitness::Fresh => return Ok(Lease::new(held)),
             // However short a life is configured, a connection that was just opened is lent once.
             Fitness::Expired if held.conn().is_new() => return Ok(Lease::new(held)),

@@ -20,7 +20,9 @@ pub(crate) struct Greeting {
 
 /// One round trip, once in the life of a connection. The first statement makes the reset's question ready: planning it anew
 /// each time would cost more than all the rest of the reset.
-const GREETING: &str = "PREPARE cairn_reset AS SELECT now() = statement_timestamp() AS idle, \
+///
+/// A role that the login is given by `ALTER ROLE .. SET role` may not see its own session's start, so the login asks.
+const GREETING: &str = "SET LOCAL ROLE NONE; PREPARE cairn_reset AS SELECT now() = statement_timestamp() AS idle, \
     7316650299842164103 AS mark, pg_advisory_unlock_all(); \
     SELECT pid, (extract(epoch FROM backend_start) * 1000000)::int8 AS started, \
     current_setting('max_connections')::int4 - current_setting('superuser_reserved_connections')::int4 AS room \
@@ -34,9 +36,13 @@ pub(crate) async fn greet(conn: &mut PgConnection) -> Result<Option<Greeting>, s
         Err(error) => return Err(error),
     };
     let Some(row) = row else { return Ok(None) };
-    let room: i32 = row.try_get("room")?;
+    let (Ok(pid), Ok(started_micros), Ok(room)) =
+        (row.try_get("pid"), row.try_get("started"), row.try_get::<i32, _>("room"))
+    else {
+        return Ok(None);
+    };
     Ok(Some(Greeting {
-        identity: Identity { pid: row.try_get("pid")?, started_micros: row.try_get("started")? },
+        identity: Identity { pid, started_micros },
         server_connections: u32::try_from(room).unwrap_or(0),
     }))
 }

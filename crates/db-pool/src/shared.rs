@@ -5,7 +5,14 @@ use crate::{
     clock::Clock,
     conn::Conn,
     gate::{After, Gate, Rules},
-    life::{ages::Ages, breaker::Breaker, budget::Budget, leaks::Checkout, opener, sweeper::Sweeper},
+    life::{
+        ages::{Ages, Fitness},
+        breaker::Breaker,
+        budget::Budget,
+        leaks::Checkout,
+        opener,
+        sweeper::Sweeper,
+    },
     recover::side::Side,
     stats::{Counters, tally},
     store::connector::{Connector, describe},
@@ -14,7 +21,7 @@ use db_core::Label;
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU32, AtomicU64},
+        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     time::Instant,
 };
@@ -37,6 +44,8 @@ pub(crate) struct Shared {
     pub(crate) epoch: AtomicU64,
     /// What the server grants to ordinary users; zero while it is not known.
     pub(crate) server_connections: AtomicU32,
+    /// When a connection was last found broken, on the pool's clock; zero while none was.
+    broken: AtomicU64,
     last_failure: Mutex<Option<(Instant, ConnectError)>>,
     name: String,
 }
@@ -58,6 +67,7 @@ impl Shared {
             breaker: Mutex::new(Breaker::new(config.breaker)),
             epoch: AtomicU64::new(0),
             server_connections: AtomicU32::new(0),
+            broken: AtomicU64::new(0),
             last_failure: Mutex::new(None),
             name: config.name.clone().unwrap_or_else(|| describe(&config.connect)),
             config,
@@ -109,6 +119,22 @@ impl Shared {
             backend = conn.identity.map(|identity| identity.pid),
             "a connection came back unusable and is closed"
         );
+    }
+
+    /// A connection broke under a statement: those that idled at that time may be broken as well, and are asked before they
+    /// are lent again.
+    pub(crate) fn suspect_idle(&self) {
+        self.broken.fetch_max(self.clock.since_start(Instant::now()), Relaxed);
+    }
+
+    /// What to do with a connection that is about to be lent.
+    pub(crate) fn fitness(&self, conn: &Conn, now: Instant) -> Fitness {
+        let fitness = self.ages.fitness(conn.expires, conn.idle_since, now);
+        let broken = self.broken.load(Relaxed);
+        if fitness == Fitness::Fresh && broken != 0 && self.clock.since_start(conn.idle_since) <= broken {
+            return Fitness::Check;
+        }
+        fitness
     }
 
     pub(crate) fn failed_to_connect(&self, error: ConnectError) {

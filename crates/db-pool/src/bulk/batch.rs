@@ -196,7 +196,11 @@ impl Batch {
     /// An atomic batch that is dropped is rolled back, unless it was a single run, which the server may still finish.
     /// Of an independent one, any number of statements may have taken effect.
     pub async fn run(self, lease: &mut Lease, mode: BatchMode) -> Result<BatchReport, Error> {
-        let conn = batch_run::seen(lease, &self.statements);
+        if mode == BatchMode::Atomic {
+            // A begin that is cut is not counted by sqlx; the reset finds it.
+            lease.mark();
+        }
+        let conn = batch_run::seen(lease, &self.statements).await?;
         let outcomes = match mode {
             BatchMode::Atomic => batch_run::atomic(conn, Plan::of(self.statements)).await?,
             BatchMode::Independent => batch_run::independent(conn, self.statements).await,

@@ -1,16 +1,27 @@
 //! Runs a batch: what goes into one message is planned, then sent.
 
 use super::batch::{Done, Outcome, Statement};
-use crate::{Error, Lease, Pool, run::shape::leaves_mark, session::drain};
+use crate::{
+    Error, Lease, Pool,
+    run::{
+        send::{is_stale_plan, patience, plans_of_today, within},
+        shape::leaves_mark,
+    },
+    session::drain,
+    shared::Shared,
+};
 use futures_util::{StreamExt, future::join_all};
 use sqlx::{
-    AssertSqlSafe, Connection, Either, Executor, PgConnection,
-    postgres::{PgDatabaseError, PgErrorPosition, PgQueryResult, PgRow},
+    AssertSqlSafe, Either, Executor, PgConnection,
+    postgres::{PgDatabaseError, PgErrorPosition, PgQueryResult, PgRow, PgTransactionManager},
 };
+use sqlx_core::transaction::TransactionManager;
 use std::{
     num::NonZeroU32,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering::Relaxed},
+    time::Duration,
 };
+use tokio::time::timeout;
 
 /// An atomic batch, cut into messages.
 pub(crate) struct Plan {
@@ -55,24 +66,64 @@ struct Failure {
     error: sqlx::Error,
 }
 
-/// The connection, after the lease has taken note of what the statements may leave behind.
-pub(crate) fn seen<'l>(lease: &'l mut Lease, statements: &[Statement]) -> &'l mut PgConnection {
+/// The connection, after the lease has taken note of what the statements may leave behind, and how long each may take.
+pub(crate) async fn seen<'l>(
+    lease: &'l mut Lease,
+    statements: &[Statement],
+) -> Result<Limited<'l>, sqlx::Error> {
     if statements.iter().any(|statement| leaves_mark(statement.sql.as_str())) {
         lease.mark();
     }
-    lease.vouched()
+    within(lease, "CLOSE", plans_of_today).await?;
+    let shared = Arc::clone(lease.held().shared());
+    Ok(Limited { patience: patience(&shared), conn: lease.vouched(), shared })
 }
 
-pub(crate) async fn atomic(conn: &mut PgConnection, plan: Plan) -> Result<Vec<Outcome>, Error> {
+/// A connection whose statements are waited for no longer than the pool's limit.
+pub(crate) struct Limited<'l> {
+    conn: &'l mut PgConnection,
+    patience: Option<Duration>,
+    shared: Arc<Shared>,
+}
+
+impl Limited<'_> {
+    /// Waits for `statements` of them. One that fails because the schema has changed makes all connections plan anew.
+    async fn wait<T>(
+        &mut self,
+        statements: usize,
+        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
+    ) -> Result<T, sqlx::Error> {
+        let result = match self.patience {
+            None => work(self.conn).await,
+            Some(patience) => {
+                let limit = patience.saturating_mul(u32::try_from(statements).unwrap_or(u32::MAX));
+                timeout(limit, work(self.conn)).await.unwrap_or_else(|_| {
+                    Err(Error::StatementTimeout { shape: "batch".to_owned(), limit }.into())
+                })
+            }
+        };
+        if result.as_ref().is_err_and(is_stale_plan) {
+            self.shared.epoch.fetch_add(1, Relaxed);
+        }
+        result
+    }
+}
+
+pub(crate) async fn atomic(mut conn: Limited<'_>, plan: Plan) -> Result<Vec<Outcome>, Error> {
     let total = plan.statements;
     let mut done = Vec::with_capacity(total);
     let failed = if plan.steps.len() <= 1 {
         // The server makes one transaction of one message.
-        run_steps(conn, plan.steps, &mut done).await
+        run_steps(&mut conn, plan.steps, &mut done).await
     } else {
-        let mut tx = conn.begin().await.map_err(Error::from)?;
-        let failed = run_steps(&mut tx, plan.steps, &mut done).await;
-        let ended = if failed.is_none() { tx.commit().await } else { tx.rollback().await };
+        conn.wait(1, async |conn| PgTransactionManager::begin(conn, None).await).await?;
+        let mut open = Open(conn);
+        let failed = run_steps(&mut open.0, plan.steps, &mut done).await;
+        let ended = if failed.is_none() {
+            open.0.wait(1, async |conn| PgTransactionManager::commit(conn).await).await
+        } else {
+            open.0.wait(1, async |conn| PgTransactionManager::rollback(conn).await).await
+        };
         match (&failed, ended) {
             (None, Err(error)) => return Err(Error::from(error)),
             // The connection is lost, which undoes the transaction as well; the lease finds out.
@@ -82,10 +133,21 @@ pub(crate) async fn atomic(conn: &mut PgConnection, plan: Plan) -> Result<Vec<Ou
     Ok(outcomes(total, done, failed))
 }
 
-pub(crate) async fn independent(conn: &mut PgConnection, statements: Vec<Statement>) -> Vec<Outcome> {
+/// A transaction that is rolled back unless it was ended.
+struct Open<'l>(Limited<'l>);
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        if PgTransactionManager::get_transaction_depth(self.0.conn) > 0 {
+            PgTransactionManager::start_rollback(self.0.conn);
+        }
+    }
+}
+
+pub(crate) async fn independent(mut conn: Limited<'_>, statements: Vec<Statement>) -> Vec<Outcome> {
     let mut outcomes = Vec::with_capacity(statements.len());
     for statement in statements {
-        outcomes.push(run_one(conn, statement).await);
+        outcomes.push(run_one(&mut conn, statement).await);
     }
     outcomes
 }
@@ -131,8 +193,10 @@ async fn lane(pool: &Pool, work: &Work) -> Option<Error> {
 async fn run_lane(lease: &mut Lease, work: &Work) {
     loop {
         let Some((index, statement)) = lock(&work.waiting).pop() else { return };
-        let conn = seen(lease, std::slice::from_ref(&statement));
-        let outcome = run_one(conn, statement).await;
+        let outcome = match seen(lease, std::slice::from_ref(&statement)).await {
+            Ok(mut conn) => run_one(&mut conn, statement).await,
+            Err(error) => Outcome::Failed(Error::from(error)),
+        };
         let lost = match &outcome {
             Outcome::Failed(Error::Statement { sqlstate, .. }) => {
                 sqlstate.as_ref().is_none_or(|code| code.starts_with("57P") || code.starts_with("08"))
@@ -151,34 +215,38 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn run_one(conn: &mut PgConnection, statement: Statement) -> Outcome {
-    match alone(conn, statement).await {
-        Ok(done) => Outcome::Done(done),
-        Err(error) => {
-            if matches!(error, sqlx::Error::Database(_)) {
-                // What is left of the answer is under way with the error; a connection that is lost says so next time.
-                let _ = drain(conn).await;
-            }
-            Outcome::Failed(Error::from(error))
+async fn run_one(conn: &mut Limited<'_>, statement: Statement) -> Outcome {
+    let result = conn.wait(1, async |conn| {
+        let result = alone(conn, statement).await;
+        if matches!(result, Err(sqlx::Error::Database(_))) {
+            // What is left of the answer is under way with the error; a connection that is lost says so next time.
+            let _ = drain(conn).await;
         }
+        result
+    });
+    match result.await {
+        Ok(done) => Outcome::Done(done),
+        Err(error) => Outcome::Failed(Error::from(error)),
     }
 }
 
 /// Runs the steps until one fails; the place is that in the whole batch.
-async fn run_steps(conn: &mut PgConnection, steps: Vec<Step>, done: &mut Vec<Done>) -> Option<Failure> {
+async fn run_steps(conn: &mut Limited<'_>, steps: Vec<Step>, done: &mut Vec<Done>) -> Option<Failure> {
     for step in steps {
         let before = done.len();
         let expected = step.len();
-        let result = match step {
-            Step::Joined(run) => joined(conn, &run, done).await,
-            Step::Alone(statement) => match alone(conn, *statement).await {
-                Ok(result) => {
-                    done.push(result);
-                    Ok(())
-                }
-                Err(error) => Err(Failure { at: 0, error }),
-            },
-        };
+        let mut at = 0;
+        let result = conn.wait(expected, async |conn| match step {
+            Step::Joined(run) => joined(conn, &run, done).await.map_err(|failure| {
+                at = failure.at;
+                failure.error
+            }),
+            Step::Alone(statement) => {
+                done.push(alone(conn, *statement).await?);
+                Ok(())
+            }
+        });
+        let result = result.await.map_err(|error| Failure { at, error });
         if let Err(Failure { at, error }) = result {
             done.truncate(before + at);
             return Some(Failure { at: before + at, error });

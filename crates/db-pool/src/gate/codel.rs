@@ -36,7 +36,8 @@ impl CoDel {
         if target.is_zero() || target >= interval {
             return Err(InvalidCoDel { target, interval });
         }
-        Ok(Self { target, interval })
+        // A century is for ever, and can be added to a time.
+        Ok(Self { target, interval: interval.min(Duration::from_secs(100 * 365 * 24 * 3600)) })
     }
 }
 

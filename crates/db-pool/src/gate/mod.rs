@@ -146,6 +146,8 @@ pub(crate) struct Census {
 
 struct Lent<L> {
     holder: Holder<L>,
+    /// Before it was lent.
+    waited: Duration,
     reported: bool,
 }
 
@@ -212,6 +214,7 @@ impl<T: Item, L: Copy, E> Gate<T, L, E> {
         }
         let item = state.idle.pop_back()?;
         let seat = state.sit(label, now, &item);
+        state.acquires += 1;
         Some(Ok((item, seat)))
     }
 
@@ -233,10 +236,11 @@ impl<T: Item, L: Copy, E> Gate<T, L, E> {
             && let Some(item) = state.idle.pop_back()
         {
             let seat = state.sit(label, now, &item);
+            state.acquires += 1;
             return Asked::Answered(Ok((item, seat)));
         }
         let (since, deadline) = exact();
-        if let Some(refusal) = state.turned_away(since, deadline) {
+        if let Some(refusal) = state.turned_away(priority, since, deadline) {
             state.refused += 1;
             return Asked::Answered(Err(refusal));
         }
@@ -247,7 +251,16 @@ impl<T: Item, L: Copy, E> Gate<T, L, E> {
 
     /// The answer to a request that was queued, once it is there.
     pub(crate) fn poll(&self, key: Key, context: &mut Context<'_>) -> Poll<Answer<T, E>> {
-        self.lock().queue.poll(key, context.waker()).map_or(Poll::Pending, Poll::Ready)
+        let mut state = self.lock();
+        let Some(answer) = state.queue.poll(key, context.waker()) else { return Poll::Pending };
+        if let Ok((_, seat)) = &answer {
+            // Counted when it is taken: an answer that is left lying never was a lease.
+            let waited = state.seats[seat.0 as usize].as_ref().map_or(Duration::ZERO, |lent| lent.waited);
+            state.acquires += 1;
+            state.waits += 1;
+            state.waited_nanos += nanos(waited);
+        }
+        Poll::Ready(answer)
     }
 
     /// Withdraws a request; what was laid down for it goes to the next.
@@ -256,7 +269,6 @@ impl<T: Item, L: Copy, E> Gate<T, L, E> {
         let mut state = self.lock();
         if let Some(Ok((item, seat))) = state.queue.leave(key) {
             state.stand(seat);
-            state.acquires -= 1;
             state.pass_on(item, now, &mut after);
         }
         after
@@ -453,12 +465,12 @@ impl<T: Item, L: Copy, E> State<T, L, E> {
         self.lent + self.opening + u32::try_from(self.idle.len()).unwrap_or(u32::MAX)
     }
 
-    fn turned_away(&self, now: Instant, deadline: Instant) -> Option<Refusal<E>> {
+    fn turned_away(&self, priority: Priority, now: Instant, deadline: Instant) -> Option<Refusal<E>> {
         if self.queue.len() >= self.rules.max_waiting as usize {
             return Some(Refusal::Full);
         }
         let left = deadline.saturating_duration_since(now);
-        let expected = self.pace.expected(self.queue.len())?;
+        let expected = self.pace.expected(self.queue.ahead_of(priority, now))?;
         (expected > left && self.total() >= self.rules.limit).then_some(Refusal::Late { expected })
     }
 
@@ -474,9 +486,12 @@ impl<T: Item, L: Copy, E> State<T, L, E> {
     }
 
     fn sit(&mut self, label: L, now: Instant, item: &T) -> Seat {
-        let lent = Lent { holder: Holder { label, since: now, backend: item.backend() }, reported: false };
+        let lent = Lent {
+            holder: Holder { label, since: now, backend: item.backend() },
+            waited: Duration::ZERO,
+            reported: false,
+        };
         self.lent += 1;
-        self.acquires += 1;
         match self.free_seats.pop() {
             Some(seat) => {
                 self.seats[seat as usize] = Some(lent);
@@ -523,9 +538,10 @@ impl<T: Item, L: Copy, E> State<T, L, E> {
                 continue;
             }
             self.pace.handed_over(now, behind);
-            self.waits += 1;
-            self.waited_nanos += nanos(sojourn);
             let seat = self.sit(label, now, &item);
+            if let Some(lent) = &mut self.seats[seat.0 as usize] {
+                lent.waited = sojourn;
+            }
             self.queue.answer(key, Ok((item, seat)));
             return;
         }

@@ -21,6 +21,9 @@ pub enum Priority {
 
 const CLASSES: usize = 3;
 
+/// A head start that nobody waits off, and that can still be added to a time.
+const YEARS: Duration = Duration::from_secs(300 * 365 * 24 * 3600);
+
 impl Priority {
     fn class(self) -> usize {
         match self {
@@ -85,6 +88,24 @@ impl<L, A> Queue<L, A> {
         self.waiting
     }
 
+    /// How many would be served before one that came now. Of a lower class those count that have waited off its head start;
+    /// where only some have, all of them are taken to.
+    pub(crate) fn ahead_of(&self, priority: Priority, now: Instant) -> usize {
+        let own = priority.class();
+        let aged = |class: usize, since: Instant| {
+            let start = u32::try_from(class.saturating_sub(own)).unwrap_or(u32::MAX);
+            class <= own || now.saturating_duration_since(since) >= self.aging.saturating_mul(start)
+        };
+        let heads: [Option<Instant>; CLASSES] =
+            std::array::from_fn(|class| self.lines[class].front().map(|&(_, since)| since));
+        let ahead = |class: usize| heads[class].is_some_and(|since| aged(class, since));
+        (0..CLASSES)
+            .filter(|&class| ahead(class))
+            .map(|class| self.lines[class].len())
+            .sum::<usize>()
+            .min(self.waiting)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.waiting == 0
     }
@@ -121,7 +142,11 @@ impl<L, A> Queue<L, A> {
         let aging = self.aging;
         let class = (0..CLASSES)
             // The head start of a class is taken off its waiters' arrival; the higher class wins a tie.
-            .filter_map(|class| Some((self.head(class)? + aging * u32::try_from(class).ok()?, class)))
+            .filter_map(|class| {
+                let start = aging.saturating_mul(u32::try_from(class).ok()?);
+                let since = self.head(class)?;
+                Some((since.checked_add(start).unwrap_or(since + YEARS), class))
+            })
             .min()
             .map(|(_, class)| class)?;
         let (key, _) = self.lines[class].pop_front()?;

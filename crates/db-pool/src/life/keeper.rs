@@ -146,9 +146,9 @@ impl Sizer {
             max: shared.config.max_size.get(),
             server_room: Some(shared.server_connections.load(Relaxed)).filter(|room| *room > 0),
             cores: available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX)),
-            acquires: census.acquires - before.acquires,
+            acquires: census.acquires.saturating_sub(before.acquires),
             busy: census.busy.saturating_sub(before.busy),
-            waits: census.waits - before.waits,
+            waits: census.waits.saturating_sub(before.waits),
             waiting_now: census.waiting,
         };
         let size = sizing::decide(&load, &mut self.memory);

@@ -4,7 +4,7 @@
 //! session is looked for by process number and start, so that a number that is used again stops nobody else's work.
 
 use crate::{session::Identity, store::connector::Connector};
-use sqlx::{Connection, PgConnection, Row};
+use sqlx::{Connection, Executor, PgConnection, Row, raw_sql};
 use std::time::{Duration, Instant};
 use tokio::{sync::Mutex, time::timeout};
 
@@ -44,23 +44,24 @@ impl Side {
     /// # Cancel safety
     /// A dropped future may or may not have stopped the query; the side connection is then opened anew.
     pub(crate) async fn cancel(&self, session: Identity) -> Result<(), SideFailed> {
-        let cancel = sqlx::query(
-            "SELECT pg_cancel_backend(pid) FROM pg_stat_get_activity($1) \
-             WHERE (extract(epoch FROM backend_start) * 1000000)::int8 = $2",
-        );
-        let query = cancel.bind(session.pid).bind(session.started_micros);
-        self.run(async |conn| query.execute(conn).await.map(drop)).await
+        self.run(async move |conn| {
+            let cancel = sqlx::query(
+                "SELECT pg_cancel_backend(pid) FROM pg_stat_get_activity($1) \
+                 WHERE (extract(epoch FROM backend_start) * 1000000)::int8 = $2",
+            );
+            cancel.bind(session.pid).bind(session.started_micros).execute(conn).await.map(drop)
+        })
+        .await
     }
 
     /// What a session is doing; `None` when it is gone.
     pub(crate) async fn activity(&self, pid: i32) -> Result<Option<Activity>, SideFailed> {
-        let look = sqlx::query(
-            "SELECT coalesce(state, '') AS state, coalesce(query, '') AS query, \
-             (extract(epoch FROM now() - xact_start) * 1000000)::int8 AS age FROM pg_stat_get_activity($1)",
-        );
-        let query = look.bind(pid);
-        self.run(async |conn| {
-            let Some(row) = query.fetch_optional(conn).await? else { return Ok(None) };
+        self.run(async move |conn| {
+            let look = sqlx::query(
+                "SELECT coalesce(state, '') AS state, coalesce(query, '') AS query, \
+                 (extract(epoch FROM now() - xact_start) * 1000000)::int8 AS age FROM pg_stat_get_activity($1)",
+            );
+            let Some(row) = look.bind(pid).fetch_optional(conn).await? else { return Ok(None) };
             let age: Option<i64> = row.try_get("age")?;
             Ok(Some(Activity {
                 state: row.try_get("state")?,
@@ -78,18 +79,24 @@ impl Side {
         }
     }
 
-    /// Runs one query within the deadline, connecting first if need be. The connection is taken out while it is used, so
-    /// that a query that fails, or a future that is dropped, leaves none behind that is out of step.
+    /// Runs one query within the deadline, connecting first if need be, and a second time on a new connection when the one
+    /// that was kept turns out to be dead: what is asked here may be asked twice. The connection is taken out while it is
+    /// used, so that a query that fails, or a future that is dropped, leaves none behind that is out of step.
     async fn run<T>(
         &self,
-        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
+        mut work: impl AsyncFnMut(&mut PgConnection) -> Result<T, sqlx::Error>,
     ) -> Result<T, SideFailed> {
         let turn = async {
             let mut place = self.conn.lock().await;
-            let mut conn = match place.take() {
-                Some(kept) => kept.conn,
-                None => self.connector.connect().await.map_err(|_| SideFailed)?,
-            };
+            if let Some(mut kept) = place.take()
+                && let Ok(result) = work(&mut kept.conn).await
+            {
+                *place = Some(Kept { used: Instant::now(), ..kept });
+                return Ok(result);
+            }
+            let mut conn = self.connector.connect().await.map_err(|_| SideFailed)?;
+            // As the login itself, which may look at its own sessions and stop them, whatever role it is given.
+            conn.execute(raw_sql("SET ROLE NONE")).await.map_err(|_| SideFailed)?;
             let result = work(&mut conn).await.map_err(|_| SideFailed)?;
             *place = Some(Kept { conn, used: Instant::now() });
             Ok(result)

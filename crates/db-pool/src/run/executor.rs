@@ -1,7 +1,9 @@
 //! sqlx's `Executor` for a pool and for a lease: what takes a `PgPool` or a connection takes these.
 
 use super::{
-    send::{Call, Keep, boxed, is_stale_plan, judged, on_lease, on_pool, plans_of_today, see, timed_out},
+    send::{
+        Call, Keep, boxed, is_stale_plan, judged, on_lease, on_pool, plans_of_today, see, timed_out, within,
+    },
     statement::Statement,
     watch::{Watch, span},
 };
@@ -98,7 +100,7 @@ impl<'p> Executor<'p> for &'_ Pool {
         'p: 'e,
     {
         let lease = self.acquire();
-        boxed(async move { lease.await?.vouched().prepare_with(sql, parameters).await })
+        boxed(async move { prepare(&mut lease.await?, sql, parameters).await })
     }
 
     #[track_caller]
@@ -107,7 +109,7 @@ impl<'p> Executor<'p> for &'_ Pool {
         'p: 'e,
     {
         let lease = self.acquire();
-        boxed(async move { lease.await?.vouched().describe(sql).await })
+        boxed(async move { describe(&mut lease.await?, sql).await })
     }
 }
 
@@ -169,15 +171,27 @@ impl<'c> Executor<'c> for &'c mut Lease {
     where
         'c: 'e,
     {
-        self.vouched().prepare_with(sql, parameters)
+        boxed(prepare(self, sql, parameters))
     }
 
     fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, Result<Describe<Postgres>, sqlx::Error>>
     where
         'c: 'e,
     {
-        self.vouched().describe(sql)
+        boxed(describe(self, sql))
     }
+}
+
+async fn prepare(
+    lease: &mut Lease,
+    sql: SqlStr,
+    parameters: &[PgTypeInfo],
+) -> Result<PgStatement, sqlx::Error> {
+    within(lease, "PREPARE", async |lease| lease.vouched().prepare_with(sql, parameters).await).await
+}
+
+async fn describe(lease: &mut Lease, sql: SqlStr) -> Result<Describe<Postgres>, sqlx::Error> {
+    within(lease, "DESCRIBE", async |lease| lease.vouched().describe(sql).await).await
 }
 
 /// Like that of its lease: the pool sees the statements, which it does not on `&mut *tx`.
@@ -251,7 +265,7 @@ pub(crate) fn steps<'a>(
         let patience = call.patience(lease.held().shared());
         watch.leased(lease);
         if see(lease, &statement) {
-            plans_of_today(lease).await?;
+            within(lease, "CLOSE", plans_of_today).await?;
         }
         let sql = statement.sql_str();
         let span = span(&statement);
@@ -270,6 +284,8 @@ pub(crate) fn steps<'a>(
                 match step {
                     Ok(Some(step)) => {
                         watch.rows(usize::from(step.is_right()));
+                        // From here on it may have had an effect.
+                        spare = None;
                         yield step;
                     }
                     Ok(None) => break Ok(()),
@@ -282,7 +298,7 @@ pub(crate) fn steps<'a>(
             }
             lease.held().shared().epoch.fetch_add(1, Relaxed);
             let Some(again) = spare.take() else { break outcome };
-            plans_of_today(lease).await?;
+            within(lease, "CLOSE", plans_of_today).await?;
             statement.refill(again);
         };
         watch.over(&outcome);

@@ -58,8 +58,13 @@ impl Call {
 
     /// How long the client waits for an answer.
     pub(crate) fn patience(&self, shared: &Shared) -> Option<Duration> {
-        self.limit.or_else(|| shared.config.statement_timeout.map(|limit| limit + SERVER_FIRST))
+        self.limit.or_else(|| patience(shared))
     }
+}
+
+/// How long the client waits for an answer, where the call does not say.
+pub(crate) fn patience(shared: &Shared) -> Option<Duration> {
+    shared.config.statement_timeout.map(|limit| limit + SERVER_FIRST)
 }
 
 /// Runs a statement on a connection of the pool.
@@ -122,6 +127,21 @@ async fn bounded(
     let Some(limit) = patience else { return fresh(lease, statement, keep).await };
     let sql = statement.sql_str();
     timeout(limit, fresh(lease, statement, keep)).await.unwrap_or_else(|_| Err(timed_out(&sql, limit)))
+}
+
+/// Bounds what the pool itself asks of the server, by the limit that statements have. Past it the connection is closed when
+/// its lease ends, since nobody knows what the server has made of it.
+pub(crate) async fn within<T>(
+    lease: &mut Lease,
+    what: &'static str,
+    work: impl AsyncFnOnce(&mut Lease) -> Result<T, sqlx::Error>,
+) -> Result<T, sqlx::Error> {
+    let Some(limit) = patience(lease.held().shared()) else { return work(lease).await };
+    let result = timeout(limit, work(lease)).await;
+    result.unwrap_or_else(|_| {
+        lease.discard_on_return();
+        Err(Error::StatementTimeout { shape: what.to_owned(), limit }.into())
+    })
 }
 
 pub(crate) fn timed_out(sql: &SqlStr, limit: Duration) -> sqlx::Error {
@@ -187,8 +207,12 @@ pub(crate) async fn plans_of_today(lease: &mut Lease) -> Result<(), sqlx::Error>
 /// Reads what follows a failure, which the server has sent with it, so that the lease comes back in order; after a failure
 /// of the connection itself it must not be lent again.
 pub(crate) async fn judged(lease: &mut Lease, error: sqlx::Error) -> sqlx::Error {
-    let spent = retry_of(&error) == Retry::Reconnect
-        || (matches!(error, sqlx::Error::Database(_)) && drain(lease.vouched()).await.is_err());
+    let broken = retry_of(&error) == Retry::Reconnect;
+    if broken {
+        lease.held().shared().suspect_idle();
+    }
+    let spent =
+        broken || (matches!(error, sqlx::Error::Database(_)) && drain(lease.vouched()).await.is_err());
     if spent {
         lease.discard_on_return();
     }
@@ -219,13 +243,16 @@ async fn collect(
     Ok(answer)
 }
 
-/// Whether a plan that was made under another schema was refused: `0A000` from the one routine that checks for it.
+/// Whether a plan was refused, before anything was done, that was made under another schema: `0A000` from the one routine that checks for it.
 /// <https://www.postgresql.org/docs/current/sql-prepare.html>
 pub(crate) fn is_stale_plan(error: &sqlx::Error) -> bool {
-    error
-        .as_database_error()
-        .and_then(|error| error.try_downcast_ref::<PgDatabaseError>())
-        .is_some_and(|error| error.code() == "0A000" && error.routine() == Some("RevalidateCachedQuery"))
+    error.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>()).is_some_and(
+        |error| {
+            // Or the statement is not there at all any more: somebody has said DEALLOCATE or DISCARD ALL.
+            error.code() == "26000"
+                || error.code() == "0A000" && error.routine() == Some("RevalidateCachedQuery")
+        },
+    )
 }
 
 fn is_aborted(error: &sqlx::Error) -> bool {

@@ -122,7 +122,7 @@ fn name_marks(name: &[u8]) -> bool {
         Some(b'p') => after(name, "pg_").is_some_and(|rest| {
             let lock = after(rest, "advisory_").or_else(|| after(rest, "try_advisory_"));
             lock.is_some_and(|lock| after(lock, "xact_").is_none())
-                || ["temp", "replication_origin_", "create_", "backup_", "start_backup"]
+                || ["temp", "settings", "replication_origin_", "create_", "copy_", "backup_", "start_backup"]
                     .iter()
                     .any(|start| after(rest, start).is_some())
         }),

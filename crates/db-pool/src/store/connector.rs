@@ -23,6 +23,7 @@ pub(crate) struct Connector {
 
 impl Connector {
     pub(crate) fn new(config: &PoolConfig) -> Self {
+        let config = config.clone().bounded();
         let mut options = config.connect.clone();
         if let Some(limit) = config.statement_timeout {
             // A default of the session, so that a reset goes back to it; milliseconds are the server's unit.

@@ -7,7 +7,7 @@ mod savepoint;
 use crate::{
     Error, Lease, Pool,
     pool::acquire,
-    run::send::{judged, plans_of_today},
+    run::send::{judged, plans_of_today, within},
 };
 pub use options::{Access, Isolation, TransactionOptions};
 pub use savepoint::savepoint;
@@ -71,17 +71,18 @@ impl Pool {
 
 impl Transaction {
     async fn begin(mut lease: Lease, statement: Option<SqlStr>) -> Result<Self, Error> {
-        // Open from here on: a begin that is cut may have reached the server.
-        plans_of_today(&mut lease).await.map_err(|error| Error::of_statement("BEGIN", error))?;
-        let mut tx = Self { lease, open: true, committed: false };
-        // sqlx counts a transaction only once its begin was answered, so for one that is cut it queues no rollback.
-        let (conn, doubt) = tx.lease.in_doubt();
-        let begun = PgTransactionManager::begin(conn, statement).await;
-        if matches!(begun, Ok(()) | Err(sqlx::Error::Database(_))) {
-            doubt.settle();
-        }
-        begun.map_err(|error| Error::of_statement("BEGIN", error))?;
-        Ok(tx)
+        let begun = within(&mut lease, "BEGIN", async |lease| {
+            plans_of_today(lease).await?;
+            // sqlx counts a transaction only once its begin was answered, so for one that is cut it queues no rollback.
+            let (conn, doubt) = lease.in_doubt();
+            let begun = PgTransactionManager::begin(conn, statement).await;
+            if matches!(begun, Ok(()) | Err(sqlx::Error::Database(_))) {
+                doubt.settle();
+            }
+            begun
+        });
+        begun.await.map_err(|error| Error::of_statement("BEGIN", error))?;
+        Ok(Self { lease, open: true, committed: false })
     }
 
     /// Makes the work last.
@@ -101,9 +102,13 @@ impl Transaction {
             self.open = false;
             return Err(Error::RolledBack);
         }
-        if let Err(error) = conn.execute(raw_sql(COMMIT)).await {
-            return Err(Error::of_statement("COMMIT", judged(&mut self.lease, error).await));
-        }
+        let committed = within(&mut self.lease, "COMMIT", async |lease| {
+            match lease.vouched().execute(raw_sql(COMMIT)).await {
+                Ok(_) => Ok(()),
+                Err(error) => Err(judged(lease, error).await),
+            }
+        });
+        committed.await.map_err(|error| Error::of_statement("COMMIT", error))?;
         // The transaction that is open now is the empty one: its end is queued as the lease goes.
         self.committed = true;
         Ok(())
@@ -114,8 +119,10 @@ impl Transaction {
     /// # Errors
     /// [`Error::Statement`] when the connection breaks; the server then undoes the work by itself.
     pub async fn rollback(mut self) -> Result<(), Error> {
-        let rolled_back = PgTransactionManager::rollback(self.lease.vouched()).await;
-        rolled_back.map_err(|error| Error::of_statement("ROLLBACK", error))?;
+        let rolled_back = within(&mut self.lease, "ROLLBACK", async |lease| {
+            PgTransactionManager::rollback(lease.vouched()).await
+        });
+        rolled_back.await.map_err(|error| Error::of_statement("ROLLBACK", error))?;
         self.open = false;
         Ok(())
     }
@@ -160,6 +167,7 @@ impl Drop for Transaction {
             self.lease.doubt_plans();
         }
         if self.open {
+            self.lease.look_for_cut();
             // Queued here, sent and answered when the lease is put in order.
             PgTransactionManager::start_rollback(self.lease.vouched());
         }

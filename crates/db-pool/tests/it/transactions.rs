@@ -69,7 +69,11 @@ async fn a_begin_that_is_cut_leaves_no_transaction() {
     fresh_db(|db| async move {
         let pool = pool(&db, 1).await;
         drop(pool.acquire().await.expect("one is open"));
-        assert!(pool.begin().now_or_never().is_none(), "it needs a round trip");
+        // It needs a round trip; a server that is quick enough answers within the first poll, and is asked again.
+        while let Some(begun) = pool.begin().now_or_never() {
+            drop(begun);
+            in_order(&pool).await;
+        }
         pool.run("INSERT INTO tasks (title) VALUES ('kept')").none().await.expect("added");
         assert_eq!(titles(&db).await, ["kept"], "the next user is in no transaction of another");
         eventually("all is back", || async { pool.stats().in_use == 0 }).await;
