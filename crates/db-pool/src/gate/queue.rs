@@ -68,6 +68,8 @@ pub(crate) struct Queue<L, A> {
     /// In the order of arrival. One that left is still named here until its turn comes or the lines are swept.
     lines: [VecDeque<(Key, Instant)>; CLASSES],
     waiting: usize,
+    /// Of these, how many in each class.
+    live: [usize; CLASSES],
     aging: Duration,
     generation: u64,
 }
@@ -79,6 +81,7 @@ impl<L, A> Queue<L, A> {
             free: Vec::new(),
             lines: std::array::from_fn(|_| VecDeque::new()),
             waiting: 0,
+            live: [0; CLASSES],
             aging,
             generation: 0,
         }
@@ -96,14 +99,19 @@ impl<L, A> Queue<L, A> {
             let start = u32::try_from(class.saturating_sub(own)).unwrap_or(u32::MAX);
             class <= own || now.saturating_duration_since(since) >= self.aging.saturating_mul(start)
         };
-        let heads: [Option<Instant>; CLASSES] =
-            std::array::from_fn(|class| self.lines[class].front().map(|&(_, since)| since));
-        let ahead = |class: usize| heads[class].is_some_and(|since| aged(class, since));
-        (0..CLASSES)
-            .filter(|&class| ahead(class))
-            .map(|class| self.lines[class].len())
-            .sum::<usize>()
-            .min(self.waiting)
+        let first = |class: usize| self.lines[class].iter().find(|(key, _)| self.is_live(*key));
+        let ahead = |class: usize| first(class).is_some_and(|&(_, since)| aged(class, since));
+        (0..CLASSES).filter(|&class| ahead(class)).map(|class| self.live[class]).sum()
+    }
+
+    fn is_live(&self, key: Key) -> bool {
+        let slot = &self.slots[key.index];
+        slot.generation == key.generation && matches!(slot.place, Place::Waiting(_))
+    }
+
+    fn gone(&mut self, class: usize) {
+        self.waiting -= 1;
+        self.live[class] -= 1;
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -134,6 +142,7 @@ impl<L, A> Queue<L, A> {
         let key = Key { index, generation: self.generation };
         self.lines[priority.class()].push_back((key, now));
         self.waiting += 1;
+        self.live[priority.class()] += 1;
         key
     }
 
@@ -152,7 +161,7 @@ impl<L, A> Queue<L, A> {
         let (key, _) = self.lines[class].pop_front()?;
         let place = std::mem::replace(&mut self.slots[key.index].place, Place::Free);
         let Place::Waiting(waiter) = place else { return None };
-        self.waiting -= 1;
+        self.gone(waiter.class);
         Some((key, waiter))
     }
 
@@ -167,7 +176,7 @@ impl<L, A> Queue<L, A> {
         let key = Key { index, generation: self.slots[index].generation };
         let place = std::mem::replace(&mut self.slots[index].place, Place::Free);
         let Place::Waiting(waiter) = place else { return None };
-        self.waiting -= 1;
+        self.gone(waiter.class);
         self.sweep(waiter.class);
         Some((key, waiter))
     }
@@ -175,8 +184,7 @@ impl<L, A> Queue<L, A> {
     /// When the first of a line came; those that left are dropped on the way.
     fn head(&mut self, class: usize) -> Option<Instant> {
         while let Some(&(key, since)) = self.lines[class].front() {
-            let slot = &self.slots[key.index];
-            if slot.generation == key.generation && matches!(slot.place, Place::Waiting(_)) {
+            if self.is_live(key) {
                 return Some(since);
             }
             self.lines[class].pop_front();
@@ -211,7 +219,7 @@ impl<L, A> Queue<L, A> {
         match place {
             Place::Answered(answer) => Some(answer),
             Place::Waiting(waiter) => {
-                self.waiting -= 1;
+                self.gone(waiter.class);
                 self.sweep(waiter.class);
                 None
             }

@@ -379,11 +379,11 @@ fn counted(desk: &Desk, now: u32) -> (u64, u64, Duration, u64, Duration) {
 #[test]
 fn a_lease_counts_once_it_is_taken() {
     let (desk, lent) = Desk::busy(rules(1));
-    assert_eq!(counted(&desk, 10), (1, 0, MS * 0, 0, MS * 10), "taken at once");
+    assert_eq!(counted(&desk, 10), (1, 0, Duration::ZERO, 0, MS * 10), "taken at once");
     let key = desk.join(1, Priority::Normal, 10, LATE);
     done(desk.put(lent, 30));
     let Census { acquires, waits, waited, lent, waiting, .. } = desk.census(30);
-    assert_eq!((acquires, waits, waited), (1, 0, MS * 0), "laid down and not taken yet");
+    assert_eq!((acquires, waits, waited), (1, 0, Duration::ZERO), "laid down and not taken yet");
     assert_eq!((lent, waiting), (1, 0));
     let taken = desk.poll(key).expect("answered").expect("served");
     assert_eq!(counted(&desk, 30), (2, 1, MS * 20, 1, MS * 30));
@@ -403,7 +403,7 @@ fn who_leaves_with_the_answer_laid_down_counts_nowhere() {
         "now it is laid down for the second"
     );
     done(desk.gate.leave(keys[1], desk.at(50)));
-    assert_eq!(counted(&desk, 60), (1, 0, MS * 0, 1, MS * 30));
+    assert_eq!(counted(&desk, 60), (1, 0, Duration::ZERO, 1, MS * 30));
     let Census { lent, idle, waiting, .. } = desk.census(60);
     assert_eq!((lent, idle, waiting), (0, 1, 0));
 }
@@ -414,7 +414,7 @@ fn who_is_refused_counts_as_no_lease() {
     let key = desk.join(1, Priority::Normal, 0, LATE);
     done(desk.gate.open_failed("refused"));
     assert_eq!(desk.poll(key), Some(Err(Refusal::Open("refused"))));
-    assert_eq!(counted(&desk, 10), (0, 0, MS * 0, 0, MS * 0));
+    assert_eq!(counted(&desk, 10), (0, 0, Duration::ZERO, 0, Duration::ZERO));
 }
 
 #[test]
@@ -433,7 +433,7 @@ fn a_failed_opening_is_told_to_the_first_and_only_while_nothing_is_lent() {
 #[test]
 fn a_holder_is_named_once() {
     let desk = Desk::new(rules(2));
-    [1, 2].map(|number| desk.open(number));
+    (1..=2).for_each(|number| desk.open(number));
     let take = |label, now| desk.gate.try_take(label, desk.at(now)).expect("it idles").expect("open");
     let (early, late) = (take(7, 0), take(8, 20));
     let named = |before| {
@@ -609,4 +609,17 @@ proptest! {
         let Census { lent, waiting, idle, .. } = desk.census(2);
         prop_assert_eq!((lent, waiting, idle), (0, 0, known.exist));
     }
+}
+
+#[test]
+fn who_has_left_is_in_nobody_s_way() {
+    let (desk, lent) = Desk::busy(rules(1));
+    let mut queue = (0..20).map(|label| (label, desk.join(label, Priority::Low, 0, LATE))).collect();
+    let times: Vec<u32> = (1..=9).map(|number| number * 10).collect();
+    let _lent = desk.serve(lent, &mut queue, &times);
+    for label in 0..10 {
+        let key = desk.join(label, Priority::High, 90, LATE);
+        done(desk.gate.leave(key, desk.at(90)));
+    }
+    desk.join(99, Priority::High, 90, 110);
 }

@@ -12,6 +12,7 @@ mod keeping;
 mod leaks;
 mod limits;
 mod matrix;
+mod mended;
 mod mobc;
 mod password;
 mod program;

@@ -15,7 +15,11 @@ const MS: Duration = Duration::from_millis(1);
 const LONG: Duration = Duration::from_secs(600);
 
 /// A pool behind a relay that can fall silent.
-async fn behind_proxy(db: &FreshDb, max_size: u32, change: impl FnOnce(PoolConfig) -> PoolConfig) -> (Pool, Proxy) {
+async fn behind_proxy(
+    db: &FreshDb,
+    max_size: u32,
+    change: impl FnOnce(PoolConfig) -> PoolConfig,
+) -> (Pool, Proxy) {
     let server = Url::parse(db.url()).expect("a URL");
     let host = server.host_str().expect("a host").to_owned();
     let proxy = Proxy::start((host, server.port().unwrap_or(5432))).await;
@@ -42,7 +46,7 @@ async fn none_sleeps(db: &FreshDb, pool: &Pool) {
 }
 
 /// One that runs a statement as long as a test may take.
-async fn sleep(pool: &Pool) {
+async fn cut_midway(pool: &Pool) {
     cut(sqlx::query("SELECT pg_sleep(600)").execute(pool)).await;
 }
 
@@ -67,13 +71,14 @@ async fn a_login_that_is_given_a_role_connects_and_its_cut_query_is_stopped() {
         let mut url = Url::parse(db.url()).expect("a URL");
         url.set_username(&login).expect("a name");
         url.set_password(Some("mended")).expect("a password");
-        let config = PoolConfig::from_url(url.as_str()).expect("a URL").acquire_timeout(Duration::from_secs(10));
+        let config =
+            PoolConfig::from_url(url.as_str()).expect("a URL").acquire_timeout(Duration::from_secs(10));
         let connected = Pool::connect(&config.max_size(2.try_into().expect("two"))).await;
         let found = async {
             let pool = connected.as_ref().map_err(|error| format!("{error:?}"))?;
             let who = || sqlx::query_scalar::<_, String>("SELECT current_user::text").fetch_one(pool);
             let first = who().await.map_err(|error| error.to_string())?;
-            sleep(pool).await;
+            cut_midway(pool).await;
             none_sleeps(&db, pool).await;
             let then = who().await.map_err(|error| error.to_string())?;
             let cancels = pool.stats().cancels;
@@ -118,7 +123,9 @@ fn an_unknown_parameter_of_a_url_is_refused_without_its_value() {
         let shown = format!("{error} {error:?} {:?}", captured.about(""));
         assert!(!shown.contains("hunter2-secret"), "{shown}");
     }
-    for known in ["sslmode=prefer", "application_name=a", "options=-c%20work_mem%3D1MB", "options[work_mem]=1MB"] {
+    for known in
+        ["sslmode=prefer", "application_name=a", "options=-c%20work_mem%3D1MB", "options[work_mem]=1MB"]
+    {
         PoolConfig::from_url(&format!("postgres://app@db.example/app?{known}")).expect(known);
     }
 }
@@ -156,7 +163,8 @@ async fn a_query_cut_in_a_transaction_is_stopped_on_the_server() {
         cut(sqlx::query("SELECT pg_sleep(600)").execute(&mut *tx)).await;
         drop(tx);
         none_sleeps(&db, &pool).await;
-        let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM tasks").fetch_one(&pool).await.expect("counted");
+        let rows: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM tasks").fetch_one(&pool).await.expect("counted");
         assert_eq!((rows, pool.stats().cancels), (0, 1));
     })
     .await;
@@ -164,7 +172,8 @@ async fn a_query_cut_in_a_transaction_is_stopped_on_the_server() {
 
 /// Whatever is done on a connection that fell silent ends by the statement timeout, and nobody waits for the test's end.
 fn ended<T>(case: &str, result: Result<Result<T, Error>, tokio::time::error::Elapsed>) {
-    let error = result.unwrap_or_else(|_| panic!("{case} hangs")).err().unwrap_or_else(|| panic!("{case} succeeds"));
+    let error =
+        result.unwrap_or_else(|_| panic!("{case} hangs")).err().unwrap_or_else(|| panic!("{case} succeeds"));
     assert!(matches!(error, Error::StatementTimeout { .. }), "{case}: {error:?}");
 }
 
@@ -202,7 +211,9 @@ async fn a_silent_connection_does_not_hold_up_a_prepare() {
 #[tokio::test]
 async fn a_silent_connection_does_not_hold_up_a_batch() {
     fresh_db(|db| async move {
-        for (mode, statements) in [(BatchMode::Atomic, 1), (BatchMode::Atomic, 2), (BatchMode::Independent, 1)] {
+        for (mode, statements) in
+            [(BatchMode::Atomic, 1), (BatchMode::Atomic, 2), (BatchMode::Independent, 1)]
+        {
             let (pool, proxy) = behind_proxy(&db, 1, |config| config.statement_timeout(MS * 200)).await;
             let mut batch = Batch::new();
             for number in 0..statements {
@@ -250,13 +261,13 @@ async fn counters_never_go_back() {
 async fn a_cut_query_is_stopped_although_the_pool_s_own_connection_was_ended() {
     fresh_db(|db| async move {
         let pool = pool(&db, 2).await;
-        sleep(&pool).await;
+        cut_midway(&pool).await;
         none_sleeps(&db, &pool).await;
         let end = "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity \
             WHERE datname = current_database() AND query LIKE '%pg_cancel_backend(pid)%' AND pid <> pg_backend_pid()";
         let ended: i64 = sqlx::query_scalar(end).fetch_one(&mut db.connect().await).await.expect("ended");
         assert_eq!(ended, 1);
-        sleep(&pool).await;
+        cut_midway(&pool).await;
         none_sleeps(&db, &pool).await;
         let stats = pool.stats();
         assert_eq!((stats.cancels, stats.recoveries), (2, 2), "{stats:?}");
@@ -305,6 +316,9 @@ async fn dropping_all_plans_spoils_no_later_statement() {
             again(&format!("{sql} by pool")).await;
             let mut lease = pool.acquire().await.expect("a lease");
             (&mut lease).execute(sqlx::raw_sql(sql)).await.expect("run");
+            // One may fail, since the driver learns from it that the plan is gone.
+            let _ = sqlx::query("SELECT $1::int4").bind(1).execute(&mut lease).await;
+            sqlx::query("SELECT $1::int4").bind(1).execute(&mut lease).await.expect("planned anew");
             drop(lease);
             again(&format!("{sql} by lease")).await;
             let mut lease = pool.acquire().await.expect("a lease");
@@ -382,9 +396,10 @@ async fn a_statement_timeout_is_one_that_the_server_can_count() {
 
 /// The server shows the largest unit that divides the value.
 fn same(shown: &str, counted: &str) -> bool {
-    shown == counted || shown.strip_suffix("min").is_some_and(|minutes| {
-        minutes.parse::<u64>().is_ok_and(|minutes| format!("{}ms", minutes * 60_000) == counted)
-    })
+    shown == counted
+        || shown.strip_suffix("min").is_some_and(|minutes| {
+            minutes.parse::<u64>().is_ok_and(|minutes| format!("{}ms", minutes * 60_000) == counted)
+        })
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use tokio::{task::JoinSet, time::sleep};
+use tokio::{task::JoinSet, time::sleep_until};
 
 /// Rows of the table that is read; keys go from 1 to this.
 pub(super) const ROWS: u32 = 100_000;
@@ -76,7 +76,8 @@ where
     for number in 0..tasks {
         running.spawn(task(Rounds { over: Arc::clone(&over), random: u64::from(number) << 32 }));
     }
-    sleep(time).await;
+    // The time that is measured.
+    sleep_until(tokio::time::Instant::now() + time).await;
     over.store(true, Relaxed);
     let mut answers = Vec::with_capacity(tasks as usize);
     while let Some(answer) = running.join_next().await {
