@@ -27,8 +27,10 @@
 //! # Coming from `sqlx::PgPool`
 //! Change the type and the constructor: [`Pool::connect_url`] for `PgPool::connect`, [`PoolConfig`] for `PgPoolOptions`. The
 //! statements stay as they are. A test of this crate compiles one program against both pools and compares what it says.
-//! Three things differ. Errors of the pool are told apart and carry figures ([`Error::of`] takes them out of a
-//! `sqlx::Error`). [`Pool::close`] has a deadline. And a connection is not pinged before and after each use, which leaves one
+//! Four things differ. Errors of the pool are told apart and carry figures ([`Error::of`] takes them out of a
+//! `sqlx::Error`). [`Pool::close`] has a deadline. [`Pool::begin`] gives our [`Transaction`]: it derefs to the connection, but
+//! is no `sqlx::Transaction`, so a helper that names that type, or is generic over `Acquire`, should take
+//! `&mut PgConnection`. And a connection is not pinged before and after each use, which leaves one
 //! round trip of three: it is checked after [idling](PoolConfig::check_after), and what its last user left behind is
 //! seen on this side.
 //!
@@ -66,8 +68,11 @@
 //! [`PoolProbe`] is the health check. Texts of statements leave the pool only without their literals.
 //!
 //! # What it cannot see
-//! A function of your own that calls `set_config`, on a statement that looks innocent; PL/pgSQL that takes advisory locks.
-//! [`Reset::Always`] is for that. Prepared statements made by `PREPARE` stay, since sqlx's own could not be told from them.
+//! A function of your own that calls `set_config`, on a statement that looks innocent; PL/pgSQL that takes advisory locks;
+//! the last value of a sequence, after a statement that needed no reset. [`Reset::Always`] is for that. On the bare
+//! connection (`&mut *lease`) it sees no statement at all: no slow event, no limit on this side, and a plan that an
+//! `ALTER TABLE` has made unusable is not made anew there. Where a statement is run by sqlx's `query.execute(&pool)`, the
+//! call site in events is sqlx's; `pool.run(query)` names yours. Prepared statements made by `PREPARE` stay, since sqlx's own could not be told from them.
 //! Behind PgBouncer in transaction mode the session is not yours: use [`Reset::Never`] and no session state.
 
 mod bulk;
