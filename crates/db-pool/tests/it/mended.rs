@@ -4,11 +4,10 @@ use crate::{captured::Captured, config, pool};
 use db_pool::{Batch, BatchMode, Error, Pool, PoolConfig};
 use db_testkit::{FreshDb, Proxy, eventually, fresh_db};
 use futures_util::FutureExt;
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqlStr};
-use std::{future::Future, time::Duration};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqlStr, postgres::PgConnectOptions};
+use std::{future::Future, str::FromStr, time::Duration};
 use tokio::time::timeout;
 use tracing::level_filters::LevelFilter;
-use url::Url;
 
 const MS: Duration = Duration::from_millis(1);
 /// Longer than any test.
@@ -20,10 +19,7 @@ async fn behind_proxy(
     max_size: u32,
     change: impl FnOnce(PoolConfig) -> PoolConfig,
 ) -> (Pool, Proxy) {
-    let server = Url::parse(db.url()).expect("a URL");
-    let host = server.host_str().expect("a host").to_owned();
-    let proxy = Proxy::start((host, server.port().unwrap_or(5432))).await;
-    let config = PoolConfig::from_url(&proxy.url(db.url())).expect("a URL");
+    let (proxy, config) = crate::behind_proxy(db).await;
     let config = config.max_size(max_size.try_into().expect("not zero")).acquire_timeout(LONG);
     (Pool::connect(&change(config)).await.expect("connected"), proxy)
 }
@@ -68,11 +64,9 @@ async fn a_login_that_is_given_a_role_connects_and_its_cut_query_is_stopped() {
     fresh_db(|db| async move {
         let mut admin = db.connect().await;
         let (login, low) = roles(&mut admin, &db).await;
-        let mut url = Url::parse(db.url()).expect("a URL");
-        url.set_username(&login).expect("a name");
-        url.set_password(Some("mended")).expect("a password");
-        let config =
-            PoolConfig::from_url(url.as_str()).expect("a URL").acquire_timeout(Duration::from_secs(10));
+        let options = PgConnectOptions::from_str(db.url()).expect("a URL");
+        let options = options.username(&login).password("mended");
+        let config = PoolConfig::new(options).acquire_timeout(Duration::from_secs(10));
         let connected = Pool::connect(&config.max_size(2.try_into().expect("two"))).await;
         let found = async {
             let pool = connected.as_ref().map_err(|error| format!("{error:?}"))?;

@@ -1,21 +1,17 @@
 //! A server that falls silent: no answer, no reset, no end of the stream.
 
-use crate::eventually_idle;
-use db_pool::{Pool, PoolConfig};
-use db_testkit::{Proxy, eventually, fresh_db};
+use crate::{behind_proxy, eventually_idle};
+use db_pool::Pool;
+use db_testkit::{eventually, fresh_db};
 use std::time::Duration;
-use url::Url;
 
 /// The pool of transact-rs/sqlx#4349: three connections, all of them silent under a query that is given up. Nothing but the
 /// pool's own doing can help: the acquire timeout, the reset and the check are all longer than the test's patience.
 #[tokio::test]
 async fn three_queries_on_silent_sockets_keep_nobody_waiting() {
     fresh_db(|db| async move {
-        let server = Url::parse(db.url()).expect("a URL");
-        let host = server.host_str().expect("a host").to_owned();
-        let proxy = Proxy::start((host, server.port().unwrap_or(5432))).await;
-        let config = PoolConfig::from_url(&proxy.url(db.url()))
-            .expect("a URL")
+        let (proxy, config) = behind_proxy(&db).await;
+        let config = config
             .max_size(3.try_into().expect("three"))
             .acquire_timeout(Duration::from_secs(600))
             .reset_timeout(Duration::from_secs(600));
@@ -44,13 +40,8 @@ async fn three_queries_on_silent_sockets_keep_nobody_waiting() {
 #[tokio::test]
 async fn a_silent_connection_is_given_up_in_the_end() {
     fresh_db(|db| async move {
-        let server = Url::parse(db.url()).expect("a URL");
-        let host = server.host_str().expect("a host").to_owned();
-        let proxy = Proxy::start((host, server.port().unwrap_or(5432))).await;
-        let config = PoolConfig::from_url(&proxy.url(db.url()))
-            .expect("a URL")
-            .max_size(1.try_into().expect("one"))
-            .reset_timeout(Duration::from_millis(100));
+        let (proxy, config) = behind_proxy(&db).await;
+        let config = config.max_size(1.try_into().expect("one")).reset_timeout(Duration::from_millis(100));
         let pool = Pool::connect(&config).await.expect("connected");
         proxy.silence();
         let query = sqlx::query("SELECT 1").execute(&pool);
