@@ -1,10 +1,17 @@
 //! DELETE.
 
 use crate::{
-    BuildError,
+    BuildError, Query, Start,
+    clause::{Clause, Frame},
     expr::{Condition, Expr},
-    statement::{Access, Statement, Touch},
-    update::{Scope, finish},
+    hint::PlanHint,
+    projection::Projection,
+    query::sealed::Sealed,
+    source::Source,
+    statement::Statement,
+    touch::Role,
+    update::Scope,
+    with::{self, Cte},
     writer::Writer,
 };
 
@@ -13,27 +20,47 @@ use crate::{
 #[must_use = "a builder does nothing until it is built"]
 pub struct Delete {
     writer: Writer,
-    condition: String,
+    frame: Frame,
     scope: Scope,
-    returning: Vec<String>,
-    touch: Touch,
 }
 
 impl Delete {
-    /// From a table.
+    /// From a table, `name` or `schema.name`.
     pub fn from(table: &str) -> Self {
-        let mut writer = Writer::default();
-        writer.push("DELETE FROM ");
-        writer.name(table);
-        let touch = Touch { table: table.to_owned(), access: Access::Write };
-        Self { writer, condition: String::new(), scope: Scope::Unsaid, returning: Vec::new(), touch }
+        Self::begin(Writer::default(), table)
+    }
+
+    pub(crate) fn begin(mut writer: Writer, table: &str) -> Self {
+        let mut frame = writer.frame();
+        frame.clause(&mut writer, Clause::Head, "DELETE FROM ", "");
+        writer.name(table, Role::Delete);
+        Self { writer, frame, scope: Scope::Unsaid }
+    }
+
+    /// Gives the table another name, for USING and conditions.
+    pub fn alias(mut self, alias: &str) -> Self {
+        if self.frame.has(Clause::Alias) {
+            self.writer.fail(BuildError::Twice { clause: "the name of the table to delete from" });
+        }
+        self.frame.clause(&mut self.writer, Clause::Alias, " AS ", "");
+        self.writer.plain_name(alias, Role::Alias);
+        self
+    }
+
+    /// Adds rows that the conditions may name: `USING source`. Join them by a filter.
+    pub fn using(mut self, source: impl Source) -> Self {
+        self.frame.clause(&mut self.writer, Clause::From, " USING ", ", ");
+        source.write_source(&mut self.writer);
+        self
     }
 
     /// Deletes only rows for which the condition holds; several are joined by AND.
     pub fn filter(mut self, condition: Condition<impl Expr>) -> Self {
-        self.condition.push_str(if self.condition.is_empty() { " WHERE " } else { " AND " });
-        self.writer.aside(&mut self.condition, condition);
-        self.scope = Scope::Filtered;
+        if !condition.is_always_true() {
+            self.scope = Scope::Filtered;
+        }
+        self.frame.clause(&mut self.writer, Clause::Where, " WHERE ", " AND ");
+        condition.write(&mut self.writer);
         self
     }
 
@@ -46,8 +73,21 @@ impl Delete {
     }
 
     /// Returns these columns of what was deleted.
-    pub fn returning(mut self, columns: &[&str]) -> Self {
-        self.returning = columns.iter().map(|&column| column.to_owned()).collect();
+    pub fn returning(mut self, columns: impl Projection) -> Self {
+        self.frame.clause(&mut self.writer, Clause::Returning, " RETURNING ", ", ");
+        columns.write_columns(&mut self.writer);
+        self
+    }
+
+    /// Adds a common table expression.
+    pub fn with<'a, Q: Query>(mut self, cte: impl Into<Cte<'a>>, build: impl FnOnce(Start) -> Q) -> Self {
+        with::write(&mut self.writer, &mut self.frame, cte.into(), build);
+        self
+    }
+
+    /// Tells `pg_hint_plan` how to run it; without the extension, a comment.
+    pub fn hint(mut self, hint: PlanHint<'_>) -> Self {
+        hint.write(&mut self.writer, &mut self.frame);
         self
     }
 
@@ -56,20 +96,18 @@ impl Delete {
     /// # Errors
     /// [`BuildError::Unbounded`] without a filter or `all_rows`; else the first mistake that was made on the way.
     pub fn build(self) -> Result<Statement, BuildError> {
-        finish(self.writer, &self.condition, self.scope, &self.returning, self.touch)
+        self.finish().end()
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::col;
+impl Sealed for Delete {}
 
-    #[test]
-    fn deletes_what_is_said() {
-        assert_eq!(Delete::from("t").build().unwrap_err(), BuildError::Unbounded);
-        let one = Delete::from("t").filter(col("id").eq(1_i32)).returning(&["id"]).build().expect("filtered");
-        assert_eq!(one.sql(), r#"DELETE FROM "t" WHERE "id" = $1 RETURNING "id""#);
-        assert_eq!(Delete::from("t").all_rows().build().expect("said").sql(), r#"DELETE FROM "t""#);
+impl Query for Delete {
+    fn finish(mut self) -> Writer {
+        if self.scope == Scope::Unsaid {
+            self.writer.fail(BuildError::Unbounded);
+        }
+        self.frame.arrange(&mut self.writer);
+        self.writer
     }
 }

@@ -1,5 +1,7 @@
 //! Why a statement cannot be built.
 
+use crate::catalogue::Nearest;
+
 /// A mistake that a builder kept until `build`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -12,11 +14,39 @@ pub enum BuildError {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// A table that the catalogue does not have.
+    #[error("there is no table {table:?}{nearest}")]
+    UnknownTable {
+        /// The name as it was given.
+        table: String,
+        /// The table that may be meant.
+        nearest: Nearest,
+    },
+    /// A column that the table does not have.
+    #[error("table {table:?} has no column {column:?}{nearest}")]
+    UnknownColumn {
+        /// The table.
+        table: String,
+        /// The name as it was given.
+        column: String,
+        /// The column that may be meant.
+        nearest: Nearest,
+    },
     /// An operator that is not in the list.
-    #[error("{op:?} is no comparison operator; known are = <> < <= > >= like ilike ~ @> <@ ? &&")]
-    Op {
+    #[error("{op:?} is no operator that compares a column with a value{nearest}")]
+    UnknownOp {
         /// The operator as it was given.
         op: String,
+        /// The operator that may be meant.
+        nearest: Nearest,
+    },
+    /// A setting that is not in the list.
+    #[error("{name:?} is no setting that a statement can have{nearest}")]
+    UnknownSetting {
+        /// The name as it was given.
+        name: String,
+        /// The setting that may be meant.
+        nearest: Nearest,
     },
     /// A value that sqlx cannot encode.
     #[error("value of parameter ${position} cannot be encoded: {reason}")]
@@ -32,12 +62,30 @@ pub enum BuildError {
         /// The protocol's limit.
         max: usize,
     },
+    /// More queries inside queries than are kept apart.
+    #[error("more than {max} queries in one statement")]
+    TooManyQueries {
+        /// The limit.
+        max: usize,
+    },
     /// An UPDATE or DELETE without a condition.
     #[error("an UPDATE or DELETE without a filter changes every row; add a filter, or say .all_rows()")]
     Unbounded,
     /// Nothing to select, insert or set.
     #[error("the statement names no columns")]
     NoColumns,
+    /// An INSERT or VALUES without a row, or a MERGE without a branch.
+    #[error("the statement has no {missing}")]
+    Incomplete {
+        /// What it needs.
+        missing: &'static str,
+    },
+    /// A clause that can stand once only was said again.
+    #[error("{clause} was said twice")]
+    Twice {
+        /// The clause.
+        clause: &'static str,
+    },
     /// A row whose values do not match the columns.
     #[error("row {row} has {values} values for {columns} columns")]
     RowLength {

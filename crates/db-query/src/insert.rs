@@ -1,109 +1,107 @@
 //! INSERT.
 
 use crate::{
-    BuildError,
-    statement::{Access, Statement, Touch},
+    BuildError, Query, Start,
+    clause::{Clause, Frame},
+    conflict::{Conflict, OnConflict},
+    projection::Projection,
+    query::sealed::Sealed,
+    source::{Row, write_row},
+    statement::Statement,
+    touch::Role,
+    with::{self, Cte},
     writer::Writer,
 };
-use sqlx::{Encode, Postgres, Type};
 
 /// Builds an INSERT.
 #[derive(Debug)]
 #[must_use = "a builder does nothing until it is built"]
 pub struct Insert {
     writer: Writer,
+    frame: Frame,
     columns: usize,
     rows: usize,
-    touch: Touch,
-}
-
-/// One row of an INSERT, value by value in the order of the columns.
-#[derive(Debug)]
-pub struct Row<'a> {
-    writer: &'a mut Writer,
-    values: usize,
-}
-
-impl Row<'_> {
-    /// The next value.
-    pub fn value<'q, V: Encode<'q, Postgres> + Type<Postgres>>(&mut self, value: V) -> &mut Self {
-        if self.values > 0 {
-            self.writer.push(", ");
-        }
-        self.values += 1;
-        self.writer.bind(value);
-        self
-    }
 }
 
 impl Insert {
-    /// Into these columns of a table.
+    /// Into these columns of a table, `name` or `schema.name`.
+    #[inline]
     pub fn into(table: &str, columns: &[&str]) -> Self {
-        let mut writer = Writer::default();
-        writer.push("INSERT INTO ");
-        writer.name(table);
+        Self::begin(Writer::default(), table, columns)
+    }
+
+    #[inline]
+    pub(crate) fn begin(mut writer: Writer, table: &str, columns: &[&str]) -> Self {
+        let mut frame = writer.frame();
+        frame.clause(&mut writer, Clause::Head, "INSERT INTO ", "");
+        writer.name(table, Role::Insert);
         writer.push(" (");
         for (position, column) in columns.iter().enumerate() {
             if position > 0 {
                 writer.push(", ");
             }
-            writer.plain_name(column);
+            writer.plain_name(column, Role::Inserted);
         }
-        writer.push(") VALUES ");
+        writer.push(")");
         if columns.is_empty() {
             writer.fail(BuildError::NoColumns);
         }
-        let touch = Touch { table: table.to_owned(), access: Access::Write };
-        Self { writer, columns: columns.len(), rows: 0, touch }
+        Self { writer, frame, columns: columns.len(), rows: 0 }
     }
 
     /// Adds a row; it must have a value for each column.
+    #[inline]
     pub fn row(mut self, fill: impl FnOnce(&mut Row<'_>)) -> Self {
         self.rows += 1;
-        self.writer.push(if self.rows > 1 { ", (" } else { "(" });
-        let mut row = Row { writer: &mut self.writer, values: 0 };
-        fill(&mut row);
-        let values = row.values;
-        if values != self.columns {
-            self.writer.fail(BuildError::RowLength { row: self.rows, values, columns: self.columns });
+        self.frame.clause(&mut self.writer, Clause::Rows, " VALUES ", ", ");
+        write_row(&mut self.writer, self.rows, self.columns, fill);
+        self
+    }
+
+    /// Inserts the rows of a query, whose columns are those of the INSERT in order.
+    pub fn from_query<Q: Query>(mut self, build: impl FnOnce(Start) -> Q) -> Self {
+        if self.frame.has(Clause::Rows) {
+            self.writer.fail(BuildError::Twice { clause: "what an INSERT inserts" });
         }
-        self.writer.push(")");
+        self.rows += 1;
+        self.frame.clause(&mut self.writer, Clause::Rows, " ", "");
+        self.writer.nested(build);
         self
     }
 
     /// Leaves rows that exist already as they are.
-    pub fn on_conflict_do_nothing(mut self) -> Self {
-        self.writer.push(" ON CONFLICT DO NOTHING");
-        self
+    pub fn on_conflict_do_nothing(self) -> Self {
+        self.on_conflict(OnConflict::any().do_nothing())
     }
 
     /// Where a row with the same key exists, sets these columns to what would have been inserted.
-    pub fn on_conflict_update(mut self, key: &[&str], columns: &[&str]) -> Self {
-        self.writer.push(" ON CONFLICT (");
-        for (position, column) in key.iter().enumerate() {
-            if position > 0 {
-                self.writer.push(", ");
-            }
-            self.writer.plain_name(column);
+    #[inline]
+    pub fn on_conflict_update(self, key: &[&str], columns: &[&str]) -> Self {
+        self.on_conflict(OnConflict::columns(key).update(columns))
+    }
+
+    /// What happens where a row exists already.
+    #[inline]
+    pub fn on_conflict(mut self, conflict: impl Conflict) -> Self {
+        if self.frame.has(Clause::Conflict) {
+            self.writer.fail(BuildError::Twice { clause: "ON CONFLICT" });
         }
-        self.writer.push(") DO UPDATE SET ");
-        for (position, column) in columns.iter().enumerate() {
-            if position > 0 {
-                self.writer.push(", ");
-            }
-            self.writer.plain_name(column);
-            self.writer.push(" = EXCLUDED.");
-            self.writer.plain_name(column);
-        }
-        if key.is_empty() || columns.is_empty() {
-            self.writer.fail(BuildError::NoColumns);
-        }
+        self.frame.clause(&mut self.writer, Clause::Conflict, " ON CONFLICT", "");
+        conflict.write(&mut self.writer);
         self
     }
 
     /// Returns these columns of what was written.
-    pub fn returning(mut self, columns: &[&str]) -> Self {
-        returning(&mut self.writer, columns);
+    #[inline]
+    pub fn returning(mut self, columns: impl Projection) -> Self {
+        self.frame.clause(&mut self.writer, Clause::Returning, " RETURNING ", ", ");
+        columns.write_columns(&mut self.writer);
+        self
+    }
+
+    /// Adds a common table expression.
+    pub fn with<'a, Q: Query>(mut self, cte: impl Into<Cte<'a>>, build: impl FnOnce(Start) -> Q) -> Self {
+        with::write(&mut self.writer, &mut self.frame, cte.into(), build);
         self
     }
 
@@ -111,71 +109,21 @@ impl Insert {
     ///
     /// # Errors
     /// The first mistake that was made on the way.
-    pub fn build(mut self) -> Result<Statement, BuildError> {
+    #[inline]
+    pub fn build(self) -> Result<Statement, BuildError> {
+        self.finish().end()
+    }
+}
+
+impl Sealed for Insert {}
+
+impl Query for Insert {
+    #[inline]
+    fn finish(mut self) -> Writer {
         if self.rows == 0 {
-            self.writer.fail(BuildError::RowLength { row: 1, values: 0, columns: self.columns });
+            self.writer.fail(BuildError::Incomplete { missing: "row" });
         }
-        let (sql, arguments) = self.writer.finish()?;
-        Ok(Statement::new(sql, arguments, vec![self.touch]))
-    }
-}
-
-/// Writes a RETURNING clause.
-pub(crate) fn returning(writer: &mut Writer, columns: &[&str]) {
-    writer.push(" RETURNING ");
-    for (position, column) in columns.iter().enumerate() {
-        if position > 0 {
-            writer.push(", ");
-        }
-        writer.plain_name(column);
-    }
-    if columns.is_empty() {
-        writer.fail(BuildError::NoColumns);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn several_rows_with_conflict_and_returning() {
-        let statement = Insert::into("tasks", &["title", "priority"])
-            .row(|row| {
-                row.value("a").value(1_i32);
-            })
-            .row(|row| {
-                row.value("b").value(2_i32);
-            })
-            .on_conflict_update(&["title"], &["priority"])
-            .returning(&["id"])
-            .build()
-            .expect("valid");
-        assert_eq!(
-            statement.sql(),
-            r#"INSERT INTO "tasks" ("title", "priority") VALUES ($1, $2), ($3, $4) ON CONFLICT ("title") DO UPDATE SET "priority" = EXCLUDED."priority" RETURNING "id""#
-        );
-        assert_eq!(statement.touches()[0].access, Access::Write);
-    }
-
-    #[test]
-    fn a_row_must_fill_the_columns() {
-        let short = Insert::into("t", &["a", "b"]).row(|row| {
-            row.value(1_i32);
-        });
-        assert_eq!(short.build().unwrap_err(), BuildError::RowLength { row: 1, values: 1, columns: 2 });
-        assert!(Insert::into("t", &["a"]).build().is_err());
-        assert_eq!(Insert::into("t", &[]).row(|_| {}).build().unwrap_err(), BuildError::NoColumns);
-    }
-
-    #[test]
-    fn too_many_parameters_are_refused() {
-        let mut insert = Insert::into("t", &["a"]);
-        for _ in 0..65_536 {
-            insert = insert.row(|row| {
-                row.value(1_i32);
-            });
-        }
-        assert_eq!(insert.build().unwrap_err(), BuildError::TooManyParameters { max: 65_535 });
+        self.frame.arrange(&mut self.writer);
+        self.writer
     }
 }

@@ -28,24 +28,51 @@
 //! # }
 //! ```
 
+mod catalogue;
+mod clause;
+mod conflict;
 mod delete;
 mod error;
 mod expr;
+mod hint;
 mod ident;
 mod insert;
+mod lock;
+mod merge;
 mod op;
+mod order;
+mod projection;
+mod query;
 mod select;
+mod source;
+mod sql_type;
 mod statement;
+mod touch;
 mod update;
+mod window;
+mod with;
 mod writer;
 
+pub use catalogue::{Field, Kind, Nearest, Table};
+pub use conflict::{Conflict, OnConflict, Predicate, Sets};
 pub use delete::Delete;
 pub use error::BuildError;
-pub use expr::{Aggregate, Column, Condition, Expr, Value, col, count_all, max, now, sum, value};
+pub use expr::*;
+pub use hint::{PlanHint, Setting, set_local};
 pub use ident::Ident;
-pub use insert::{Insert, Row};
+pub use insert::Insert;
+pub use lock::Lock;
+pub use merge::Merge;
 pub use op::Op;
-pub use select::{Order, Projection, Select, all, asc, desc};
-pub use statement::{Access, Statement, Touch};
+pub use order::{Direction, Nulls, Order, Orders, SortKey, asc, desc};
+pub use projection::{All, Projection, all, all_from};
+pub use query::{Query, Start};
+pub use select::{Group, Select, cube, rollup};
+pub use source::{Arrays, Row, Source, ValueRows, lateral, rows_of, subquery, table_as, unnest, values};
+pub use sql_type::SqlType;
+pub use statement::Statement;
+pub use touch::{Access, Columns, Touch};
 pub use update::Update;
+pub use window::{Bound, Window, WindowSpec, window};
+pub use with::{Cte, cte};
 pub use writer::Writer;

@@ -3,7 +3,7 @@
 use crate::BuildError;
 use std::str::FromStr;
 
-/// A comparison between a column and a value.
+/// A comparison between two operands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Op {
@@ -21,22 +21,77 @@ pub enum Op {
     Ge,
     /// `LIKE`
     Like,
+    /// `NOT LIKE`
+    NotLike,
     /// `ILIKE`
     ILike,
+    /// `NOT ILIKE`
+    NotILike,
+    /// `^@`: the text starts with the other
+    StartsWith,
     /// `~`, a POSIX regular expression
     Matches,
+    /// `~*`, the same whatever the case
+    MatchesAnyCase,
+    /// `!~`, no match of the regular expression
+    NotMatches,
+    /// `!~*`, the same whatever the case
+    NotMatchesAnyCase,
     /// `@>`: jsonb or array contains
     Contains,
     /// `<@`: jsonb or array is contained by
     ContainedBy,
     /// `?`: jsonb has the key
     HasKey,
-    /// `&&`: arrays overlap
+    /// `?|`: jsonb has one of the keys
+    HasAnyKey,
+    /// `?&`: jsonb has all of the keys
+    HasAllKeys,
+    /// `&&`: arrays or ranges overlap
     Overlaps,
+    /// `@@`: a text matches a search, or jsonb a path's condition
+    Search,
+    /// `@?`: a JSON path finds something
+    PathExists,
+    /// `IS DISTINCT FROM`
+    IsDistinctFrom,
+    /// `IS NOT DISTINCT FROM`
+    IsNotDistinctFrom,
 }
 
 impl Op {
-    pub(crate) fn sql(self) -> &'static str {
+    /// Every operator, in the order of declaration.
+    pub const ALL: &'static [Self] = &[
+        Self::Eq,
+        Self::Ne,
+        Self::Lt,
+        Self::Le,
+        Self::Gt,
+        Self::Ge,
+        Self::Like,
+        Self::NotLike,
+        Self::ILike,
+        Self::NotILike,
+        Self::StartsWith,
+        Self::Matches,
+        Self::MatchesAnyCase,
+        Self::NotMatches,
+        Self::NotMatchesAnyCase,
+        Self::Contains,
+        Self::ContainedBy,
+        Self::HasKey,
+        Self::HasAnyKey,
+        Self::HasAllKeys,
+        Self::Overlaps,
+        Self::Search,
+        Self::PathExists,
+        Self::IsDistinctFrom,
+        Self::IsNotDistinctFrom,
+    ];
+
+    /// With a space on both sides.
+    #[inline]
+    pub(crate) const fn sql(self) -> &'static str {
         match self {
             Self::Eq => " = ",
             Self::Ne => " <> ",
@@ -45,13 +100,31 @@ impl Op {
             Self::Gt => " > ",
             Self::Ge => " >= ",
             Self::Like => " LIKE ",
+            Self::NotLike => " NOT LIKE ",
             Self::ILike => " ILIKE ",
+            Self::NotILike => " NOT ILIKE ",
+            Self::StartsWith => " ^@ ",
             Self::Matches => " ~ ",
+            Self::MatchesAnyCase => " ~* ",
+            Self::NotMatches => " !~ ",
+            Self::NotMatchesAnyCase => " !~* ",
             Self::Contains => " @> ",
             Self::ContainedBy => " <@ ",
             Self::HasKey => " ? ",
+            Self::HasAnyKey => " ?| ",
+            Self::HasAllKeys => " ?& ",
             Self::Overlaps => " && ",
+            Self::Search => " @@ ",
+            Self::PathExists => " @? ",
+            Self::IsDistinctFrom => " IS DISTINCT FROM ",
+            Self::IsNotDistinctFrom => " IS NOT DISTINCT FROM ",
         }
+    }
+
+    /// As PostgreSQL writes it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        self.sql().trim_ascii()
     }
 }
 
@@ -59,21 +132,15 @@ impl FromStr for Op {
     type Err = BuildError;
 
     fn from_str(op: &str) -> Result<Self, BuildError> {
-        Ok(match op.trim().to_ascii_lowercase().as_str() {
-            "=" | "==" => Self::Eq,
-            "<>" | "!=" => Self::Ne,
-            "<" => Self::Lt,
-            "<=" => Self::Le,
-            ">" => Self::Gt,
-            ">=" => Self::Ge,
-            "like" => Self::Like,
-            "ilike" => Self::ILike,
-            "~" => Self::Matches,
-            "@>" => Self::Contains,
-            "<@" => Self::ContainedBy,
-            "?" => Self::HasKey,
-            "&&" => Self::Overlaps,
-            _ => return Err(BuildError::Op { op: op.to_owned() }),
+        let words = op.split_ascii_whitespace().collect::<Vec<_>>().join(" ").to_ascii_uppercase();
+        let words = match words.as_str() {
+            "==" => "=",
+            "!=" => "<>",
+            other => other,
+        };
+        Self::ALL.iter().copied().find(|known| known.as_str() == words).ok_or_else(|| BuildError::UnknownOp {
+            op: op.to_owned(),
+            nearest: crate::catalogue::nearest(&words.to_lowercase(), Self::ALL.iter().map(|op| op.as_str())),
         })
     }
 }

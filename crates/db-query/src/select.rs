@@ -1,149 +1,222 @@
 //! SELECT.
 
 use crate::{
-    BuildError,
-    expr::{Aggregate, Condition, Expr},
-    statement::{Access, Statement, Touch},
+    BuildError, Query, Start,
+    clause::{Clause, Frame},
+    expr::{Condition, Expr, Exprs, Operand, value},
+    hint::PlanHint,
+    lock::Lock,
+    order::Order,
+    projection::Projection,
+    query::sealed::Sealed,
+    source::Source,
+    statement::Statement,
+    touch::Role,
+    window::WindowSpec,
+    with::{self, Cte},
     writer::Writer,
 };
 
-/// What a SELECT can return.
-pub trait Projection {
-    /// Writes one or more columns, separated by commas.
-    fn write(self, writer: &mut Writer);
-}
-
-/// Every column: `*`.
-#[must_use]
-pub fn all() -> impl Projection {
-    struct All;
-    impl Projection for All {
-        fn write(self, writer: &mut Writer) {
-            writer.push("*");
-        }
-    }
-    All
-}
-
-impl<const N: usize> Projection for [&str; N] {
-    fn write(self, writer: &mut Writer) {
-        self.as_slice().write(writer);
-    }
-}
-
-impl Projection for &[&str] {
-    fn write(self, writer: &mut Writer) {
-        for (position, name) in self.iter().enumerate() {
-            if position > 0 {
-                writer.push(", ");
-            }
-            writer.name(name);
-        }
-    }
-}
-
-impl Projection for Aggregate<'_> {
-    fn write(self, writer: &mut Writer) {
-        Expr::write(self, writer);
-    }
-}
-
-/// A sort key.
-#[derive(Clone, Copy, Debug)]
-pub struct Order<'a> {
-    column: &'a str,
-    direction: &'static str,
-}
-
-/// Smallest first; NULLs last, as PostgreSQL has them.
-#[must_use]
-pub fn asc(column: &str) -> Order<'_> {
-    Order { column, direction: " ASC" }
-}
-
-/// Largest first; NULLs first, as PostgreSQL has them.
-#[must_use]
-pub fn desc(column: &str) -> Order<'_> {
-    Order { column, direction: " DESC" }
-}
-
-/// Builds a SELECT.
+/// Builds a SELECT. Clauses may come in any order.
 #[derive(Debug)]
 #[must_use = "a builder does nothing until it is built"]
 pub struct Select {
     writer: Writer,
-    columns: String,
-    source: String,
-    condition: String,
-    groups: String,
-    orders: String,
-    limits: String,
-    touches: Vec<Touch>,
+    frame: Frame,
 }
 
 impl Select {
-    /// From a table, `name` or `schema.name`.
-    pub fn from(table: &str) -> Self {
-        let mut select = Self {
-            writer: Writer::default(),
-            columns: String::new(),
-            source: String::new(),
-            condition: String::new(),
-            groups: String::new(),
-            orders: String::new(),
-            limits: String::new(),
-            touches: vec![Touch { table: table.to_owned(), access: Access::Read }],
-        };
-        select.writer.aside(&mut select.source, Name(table));
-        select
+    /// From a table, `name` or `schema.name`, or another source of rows.
+    #[inline]
+    pub fn from(source: impl Source) -> Self {
+        Self::begin(Writer::default()).and_from(source)
+    }
+
+    /// From nothing: of expressions.
+    pub fn of(columns: impl Projection) -> Self {
+        Self::begin(Writer::default()).columns(columns)
+    }
+
+    #[inline]
+    pub(crate) fn begin(mut writer: Writer) -> Self {
+        let mut frame = writer.frame();
+        frame.clause(&mut writer, Clause::Head, "SELECT ", "");
+        Self { writer, frame }
+    }
+
+    /// One more source, every row of it with every row of the others.
+    #[inline]
+    pub fn and_from(mut self, source: impl Source) -> Self {
+        self.frame.clause(&mut self.writer, Clause::From, " FROM ", ", ");
+        source.write_source(&mut self.writer);
+        self
     }
 
     /// Adds columns to return.
+    #[inline]
     pub fn columns(mut self, columns: impl Projection) -> Self {
-        let separator = if self.columns.is_empty() { "" } else { ", " };
-        self.columns.push_str(separator);
-        std::mem::swap(&mut self.writer.text, &mut self.columns);
-        columns.write(&mut self.writer);
-        std::mem::swap(&mut self.writer.text, &mut self.columns);
+        self.frame.clause(&mut self.writer, Clause::Columns, "", ", ");
+        columns.write_columns(&mut self.writer);
         self
     }
 
-    /// Keeps only rows for which there is a match in `table`.
-    pub fn join(self, table: &str, on: Condition<impl Expr>) -> Self {
-        self.joined(" JOIN ", table, on)
+    /// Returns each row once.
+    pub fn distinct(mut self) -> Self {
+        self.once(Clause::Distinct, "DISTINCT");
+        self.frame.clause(&mut self.writer, Clause::Distinct, "DISTINCT ", "");
+        self
     }
 
-    /// Adds what matches in `table`, NULLs where nothing does.
-    pub fn left_join(self, table: &str, on: Condition<impl Expr>) -> Self {
-        self.joined(" LEFT JOIN ", table, on)
+    /// Returns, of the rows that are equal in these columns, the first in the order of the statement.
+    pub fn distinct_on(mut self, columns: &[&str]) -> Self {
+        self.once(Clause::Distinct, "DISTINCT");
+        self.frame.clause(&mut self.writer, Clause::Distinct, "DISTINCT ON (", "");
+        columns.write_columns(&mut self.writer);
+        self.writer.push(") ");
+        self
+    }
+
+    /// Keeps only rows for which there is a match in `source`.
+    pub fn join(self, source: impl Source, on: Condition<impl Expr>) -> Self {
+        self.joined(" JOIN ", source, on)
+    }
+
+    /// Adds what matches in `source`, NULLs where nothing does.
+    #[inline]
+    pub fn left_join(self, source: impl Source, on: Condition<impl Expr>) -> Self {
+        self.joined(" LEFT JOIN ", source, on)
+    }
+
+    /// Adds every row of `source`, NULLs before those that match nothing.
+    pub fn right_join(self, source: impl Source, on: Condition<impl Expr>) -> Self {
+        self.joined(" RIGHT JOIN ", source, on)
+    }
+
+    /// Rows of both sides, with NULLs where the other has no match.
+    pub fn full_join(self, source: impl Source, on: Condition<impl Expr>) -> Self {
+        self.joined(" FULL JOIN ", source, on)
+    }
+
+    /// Every row with every row of `source`; with a [`lateral`](crate::lateral) query, with the rows that it gives.
+    pub fn cross_join(mut self, source: impl Source) -> Self {
+        self.frame.clause(&mut self.writer, Clause::From, "", " CROSS JOIN ");
+        source.write_source(&mut self.writer);
+        self
+    }
+
+    /// Joins by columns that have the same name on both sides: `JOIN source USING (columns)`.
+    pub fn join_using(mut self, source: impl Source, columns: &[&str]) -> Self {
+        self.frame.clause(&mut self.writer, Clause::From, "", " JOIN ");
+        source.write_source(&mut self.writer);
+        self.writer.push(" USING (");
+        columns.write_columns(&mut self.writer);
+        self.writer.push(")");
+        self
     }
 
     /// Keeps only rows for which the condition holds; several are joined by AND.
+    #[inline]
     pub fn filter(mut self, condition: Condition<impl Expr>) -> Self {
-        self.condition.push_str(if self.condition.is_empty() { " WHERE " } else { " AND " });
-        self.writer.aside(&mut self.condition, condition);
+        self.frame.clause(&mut self.writer, Clause::Where, " WHERE ", " AND ");
+        condition.write(&mut self.writer);
         self
     }
 
-    /// Groups by a column.
-    pub fn group_by(mut self, column: &str) -> Self {
-        self.groups.push_str(if self.groups.is_empty() { " GROUP BY " } else { ", " });
-        self.writer.aside(&mut self.groups, Name(column));
+    /// Groups by columns.
+    pub fn group_by<'a>(mut self, columns: impl Into<Group<'a>>) -> Self {
+        self.frame.clause(&mut self.writer, Clause::GroupBy, " GROUP BY ", ", ");
+        columns.into().write(&mut self.writer);
+        self
+    }
+
+    /// Groups by an expression.
+    pub fn group_by_expr<E: Expr>(mut self, expr: Operand<E>) -> Self {
+        self.frame.clause(&mut self.writer, Clause::GroupBy, " GROUP BY ", ", ");
+        // In parentheses, as a bare constant would be the number of a result column.
+        self.writer.push("(");
+        expr.write_list(&mut self.writer);
+        self.writer.push(")");
+        self
+    }
+
+    /// Keeps only groups for which the condition holds; several are joined by AND.
+    pub fn having(mut self, condition: Condition<impl Expr>) -> Self {
+        self.frame.clause(&mut self.writer, Clause::Having, " HAVING ", " AND ");
+        condition.write(&mut self.writer);
+        self
+    }
+
+    /// Names a window, for several functions over the same.
+    pub fn window(mut self, name: &str, window: impl WindowSpec) -> Self {
+        self.frame.clause(&mut self.writer, Clause::Window, " WINDOW ", ", ");
+        self.writer.plain_name(name, Role::Other);
+        self.writer.push(" AS ");
+        window.write_window(&mut self.writer);
         self
     }
 
     /// Adds a sort key.
-    pub fn order_by(mut self, order: Order<'_>) -> Self {
-        self.orders.push_str(if self.orders.is_empty() { " ORDER BY " } else { ", " });
-        self.writer.aside(&mut self.orders, Name(order.column));
-        self.orders.push_str(order.direction);
+    #[inline]
+    pub fn order_by<E: Expr>(mut self, order: Order<E>) -> Self {
+        self.frame.clause(&mut self.writer, Clause::OrderBy, " ORDER BY ", ", ");
+        order.write(&mut self.writer);
         self
     }
 
     /// At most so many rows.
+    #[inline]
     pub fn limit(mut self, rows: u32) -> Self {
-        self.limits.push_str(" LIMIT ");
-        self.writer.aside(&mut self.limits, crate::expr::value(i64::from(rows)));
+        self.once(Clause::Limit, "LIMIT");
+        self.frame.clause(&mut self.writer, Clause::Limit, " LIMIT ", "");
+        value(i64::from(rows)).write(&mut self.writer);
+        self
+    }
+
+    /// Leaves out so many rows first. The server reads them all the same: for pages see
+    /// [`Keyset`](https://use-the-index-luke.com/no-offset).
+    pub fn offset(mut self, rows: u32) -> Self {
+        self.once(Clause::Offset, "OFFSET");
+        self.frame.clause(&mut self.writer, Clause::Offset, " OFFSET ", "");
+        value(i64::from(rows)).write(&mut self.writer);
+        self
+    }
+
+    /// Locks the rows; several locks may be for several tables.
+    pub fn lock(mut self, lock: Lock<'_>) -> Self {
+        self.frame.clause(&mut self.writer, Clause::Lock, " ", " ");
+        lock.write(&mut self.writer);
+        self
+    }
+
+    /// Adds a common table expression.
+    pub fn with<'a, Q: Query>(mut self, cte: impl Into<Cte<'a>>, build: impl FnOnce(Start) -> Q) -> Self {
+        with::write(&mut self.writer, &mut self.frame, cte.into(), build);
+        self
+    }
+
+    /// The rows of both, each once.
+    pub fn union<Q: Query>(self, build: impl FnOnce(Start) -> Q) -> Self {
+        self.set(" UNION (", build)
+    }
+
+    /// The rows of both, one after the other.
+    pub fn union_all<Q: Query>(self, build: impl FnOnce(Start) -> Q) -> Self {
+        self.set(" UNION ALL (", build)
+    }
+
+    /// The rows that both have, each once.
+    pub fn intersect<Q: Query>(self, build: impl FnOnce(Start) -> Q) -> Self {
+        self.set(" INTERSECT (", build)
+    }
+
+    /// The rows that the other does not have, each once.
+    pub fn except<Q: Query>(self, build: impl FnOnce(Start) -> Q) -> Self {
+        self.set(" EXCEPT (", build)
+    }
+
+    /// Tells `pg_hint_plan` how to run it; without the extension, a comment.
+    pub fn hint(mut self, hint: PlanHint<'_>) -> Self {
+        hint.write(&mut self.writer, &mut self.frame);
         self
     }
 
@@ -151,109 +224,88 @@ impl Select {
     ///
     /// # Errors
     /// The first mistake that was made on the way.
-    pub fn build(mut self) -> Result<Statement, BuildError> {
-        if self.columns.is_empty() {
-            self.writer.fail(BuildError::NoColumns);
-        }
-        let clauses = [&self.source, &self.condition, &self.groups, &self.orders, &self.limits];
-        let length = clauses.iter().map(|clause| clause.len()).sum::<usize>();
-        let mut sql = String::with_capacity("SELECT  FROM ".len() + self.columns.len() + length);
-        sql.push_str("SELECT ");
-        sql.push_str(&self.columns);
-        sql.push_str(" FROM ");
-        for clause in clauses {
-            sql.push_str(clause);
-        }
-        let (_, arguments) = self.writer.finish()?;
-        Ok(Statement::new(sql, arguments, self.touches))
+    #[inline]
+    pub fn build(self) -> Result<Statement, BuildError> {
+        self.finish().end()
     }
 
-    fn joined(mut self, word: &'static str, table: &str, on: Condition<impl Expr>) -> Self {
-        self.source.push_str(word);
-        self.writer.aside(&mut self.source, Name(table));
-        self.source.push_str(" ON ");
-        self.writer.aside(&mut self.source, on);
-        self.touches.push(Touch { table: table.to_owned(), access: Access::Read });
+    #[inline]
+    fn joined(mut self, word: &'static str, source: impl Source, on: Condition<impl Expr>) -> Self {
+        self.frame.clause(&mut self.writer, Clause::From, "", word);
+        source.write_source(&mut self.writer);
+        self.writer.push(" ON ");
+        on.write(&mut self.writer);
         self
     }
+
+    fn set<Q: Query>(mut self, open: &'static str, build: impl FnOnce(Start) -> Q) -> Self {
+        self.frame.clause(&mut self.writer, Clause::Set, open, open);
+        self.writer.nested(build);
+        self.writer.push(")");
+        self
+    }
+
+    #[inline]
+    fn once(&mut self, clause: Clause, name: &'static str) {
+        if self.frame.has(clause) {
+            self.writer.fail(BuildError::Twice { clause: name });
+        }
+    }
 }
 
-/// A name where an expression is expected.
-struct Name<'a>(&'a str);
+impl Sealed for Select {}
 
-impl Expr for Name<'_> {
+impl Query for Select {
+    #[inline]
+    fn finish(mut self) -> Writer {
+        if !self.frame.has(Clause::Columns) {
+            self.writer.fail(BuildError::NoColumns);
+        }
+        self.frame.arrange(&mut self.writer);
+        self.writer
+    }
+}
+
+/// What a SELECT groups by.
+#[derive(Clone, Copy, Debug)]
+pub struct Group<'a> {
+    open: &'static str,
+    columns: &'a [&'a str],
+}
+
+/// Groups by all of the columns, then by all but the last, and so on to no column: subtotals and a total.
+#[must_use]
+pub const fn rollup<'a>(columns: &'a [&'a str]) -> Group<'a> {
+    Group { open: "ROLLUP (", columns }
+}
+
+/// Groups by every subset of the columns.
+#[must_use]
+pub const fn cube<'a>(columns: &'a [&'a str]) -> Group<'a> {
+    Group { open: "CUBE (", columns }
+}
+
+impl<'a> From<&'a [&'a str]> for Group<'a> {
+    fn from(columns: &'a [&'a str]) -> Self {
+        Self { open: "", columns }
+    }
+}
+
+impl<'a, const N: usize> From<&'a [&'a str; N]> for Group<'a> {
+    fn from(columns: &'a [&'a str; N]) -> Self {
+        Self { open: "", columns }
+    }
+}
+
+impl Group<'_> {
     fn write(self, writer: &mut Writer) {
-        writer.name(self.0);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{Op, col, count_all, max};
-
-    fn check(select: Select, expected: &str) {
-        assert_eq!(select.build().expect(expected).sql(), expected);
-    }
-
-    #[test]
-    fn clauses_stand_in_order_whatever_the_calls() {
-        check(
-            Select::from("public.tasks")
-                .limit(5)
-                .order_by(desc("priority"))
-                .order_by(asc("id"))
-                .filter(col("status").eq("pending"))
-                .columns(["id"])
-                .columns(["title"]),
-            r#"SELECT "id", "title" FROM "public"."tasks" WHERE "status" = $2 ORDER BY "priority" DESC, "id" ASC LIMIT $1"#,
-        );
-    }
-
-    #[test]
-    fn conditions_nest_by_parentheses() {
-        check(
-            Select::from("t").columns(all()).filter(
-                col("a")
-                    .eq(1_i32)
-                    .or(col("b").is_null().and(col("c").cmp(Op::Contains, vec!["x".to_owned()]))),
-            ),
-            r#"SELECT * FROM "t" WHERE ("a" = $1 OR ("b" IS NULL AND "c" @> $2))"#,
-        );
-    }
-
-    #[test]
-    fn joins_and_groups() {
-        let select = Select::from("tasks")
-            .columns(["tasks.status"])
-            .columns(count_all("n"))
-            .columns(max("tasks.priority", "top"))
-            .left_join("task_executions", col("task_executions.task_id").eq_col("tasks.id"))
-            .group_by("tasks.status");
-        let statement = select.build().expect("valid");
-        assert_eq!(
-            statement.sql(),
-            r#"SELECT "tasks"."status", count(*) AS "n", max("tasks"."priority") AS "top" FROM "tasks" LEFT JOIN "task_executions" ON "task_executions"."task_id" = "tasks"."id" GROUP BY "tasks"."status""#
-        );
-        let tables: Vec<_> = statement.touches().iter().map(|touch| touch.table.as_str()).collect();
-        assert_eq!(tables, ["tasks", "task_executions"]);
-    }
-
-    #[test]
-    fn the_first_mistake_is_told() {
-        let error = Select::from("").columns(["a"]).filter(col("x\0").eq(1_i32)).build().unwrap_err();
-        assert!(matches!(error, BuildError::Ident { name, .. } if name.is_empty()));
-        assert_eq!(Select::from("t").build().unwrap_err(), BuildError::NoColumns);
-    }
-
-    #[test]
-    fn a_list_is_one_parameter() {
-        let few = Select::from("t").columns(all()).filter(col("id").any(vec![1_i64])).build().expect("valid");
-        let many = Select::from("t")
-            .columns(all())
-            .filter(col("id").any((0..999_i64).collect()))
-            .build()
-            .expect("valid");
-        assert_eq!(few.sql(), many.sql());
+        if self.columns.is_empty() {
+            writer.fail(BuildError::NoColumns);
+        }
+        writer.push(self.open);
+        self.columns.write_columns(writer);
+        if !self.open.is_empty() {
+            writer.push(")");
+        }
     }
 }

@@ -1,53 +1,80 @@
 //! What a builder ends in: text, arguments, and what they touch.
 
+use crate::{
+    BuildError,
+    catalogue::Table,
+    touch::{Survey, Touch, functions},
+    writer::State,
+};
 use sqlx::{
     AssertSqlSafe, Execute, Postgres, SqlSafeStr, SqlStr,
     error::BoxDynError,
     postgres::{PgArguments, PgStatement},
 };
-use std::fmt;
-
-/// Whether a table is read or written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Access {
-    /// Rows are read.
-    Read,
-    /// Rows are inserted, updated or deleted.
-    Write,
-}
-
-/// A table that a statement reads or writes.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Touch {
-    /// The table as it was named, `schema.table` where a schema was given.
-    pub table: String,
-    /// What is done to it.
-    pub access: Access,
-}
+use std::{collections::BTreeSet, fmt};
 
 /// A finished statement. It implements sqlx's `Execute`, so sqlx's executors take it as it is, and it is prepared and
 /// cached under its text, which holds no value.
+#[derive(Clone)]
 pub struct Statement {
-    sql: String,
-    arguments: Option<PgArguments>,
-    touches: Vec<Touch>,
+    state: Box<State>,
+    has_arguments: bool,
 }
 
 impl Statement {
-    pub(crate) fn new(sql: String, arguments: PgArguments, touches: Vec<Touch>) -> Self {
-        Self { sql, arguments: Some(arguments), touches }
+    pub(crate) fn new(state: Box<State>) -> Self {
+        Self { state, has_arguments: true }
     }
 
-    /// The text, with `$1`, `$2` … in place of the values.
+    /// The text, with `$1`, `$2` … in place of the values. Statements that differ in values only have the same: it is the
+    /// name under which the server prepares them, and under which metrics and the log of slow queries know them.
     #[must_use]
     pub fn sql(&self) -> &str {
-        &self.sql
+        &self.state.text
     }
 
-    /// The tables that it reads and writes, in the order in which they were named.
+    /// A number for the text, the same in every process and release (FNV-1a, 64 bits); for metrics' labels and cache keys.
     #[must_use]
-    pub fn touches(&self) -> &[Touch] {
-        &self.touches
+    pub fn fingerprint(&self) -> u64 {
+        self.sql().bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        })
+    }
+
+    /// How many parameters the text has.
+    #[must_use]
+    pub fn parameters(&self) -> usize {
+        self.state.parameters
+    }
+
+    /// The tables that it reads and writes, and which of their columns; sorted by table.
+    ///
+    /// A bare column name is counted for every table that it could belong to, so name the table where several are joined.
+    /// What a view or a function reads is not seen. Worked out anew at each call.
+    #[must_use]
+    pub fn touches(&self) -> Vec<Touch> {
+        Survey::of(&self.state).touches()
+    }
+
+    /// The functions that it calls by name.
+    #[must_use]
+    pub fn functions(&self) -> BTreeSet<String> {
+        functions(&self.state)
+    }
+
+    /// Whether it may run on a replica: it writes nothing, locks nothing, and calls no function by a name that only the
+    /// server knows.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        self.functions().is_empty() && !self.touches().iter().any(|touch| touch.access.is_write())
+    }
+
+    /// Whether every table and column of it is in the catalogue.
+    ///
+    /// # Errors
+    /// [`BuildError::UnknownTable`] or [`BuildError::UnknownColumn`], with the nearest name that there is.
+    pub fn check(&self, catalogue: &[&Table]) -> Result<(), BuildError> {
+        crate::catalogue::check(&self.touches(), catalogue)
     }
 }
 
@@ -55,16 +82,17 @@ impl fmt::Debug for Statement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Never the arguments: they are the user's data.
         f.debug_struct("Statement")
-            .field("sql", &self.sql)
-            .field("touches", &self.touches)
+            .field("sql", &self.sql())
+            .field("parameters", &self.parameters())
             .finish_non_exhaustive()
     }
 }
 
 impl Execute<'_, Postgres> for Statement {
     fn sql(self) -> SqlStr {
-        // The one place where built text becomes SQL: writers push only this crate's own text and quoted names.
-        AssertSqlSafe(self.sql).into_sql_str()
+        // The one place where built text becomes SQL: writers push only this crate's own text, constants of the program
+        // and quoted names.
+        AssertSqlSafe(self.state.text).into_sql_str()
     }
 
     fn statement(&self) -> Option<&PgStatement> {
@@ -72,7 +100,7 @@ impl Execute<'_, Postgres> for Statement {
     }
 
     fn take_arguments(&mut self) -> Result<Option<PgArguments>, BoxDynError> {
-        Ok(self.arguments.take())
+        Ok(std::mem::take(&mut self.has_arguments).then(|| std::mem::take(&mut self.state.arguments)))
     }
 
     fn persistent(&self) -> bool {

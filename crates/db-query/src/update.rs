@@ -1,10 +1,16 @@
 //! UPDATE.
 
 use crate::{
-    BuildError,
-    expr::{Condition, Expr, value},
-    insert::returning,
-    statement::{Access, Statement, Touch},
+    BuildError, Query, Start,
+    clause::{Clause, Frame},
+    expr::{Condition, Expr, Operand, value},
+    hint::PlanHint,
+    projection::Projection,
+    query::sealed::Sealed,
+    source::Source,
+    statement::Statement,
+    touch::Role,
+    with::{self, Cte},
     writer::Writer,
 };
 use sqlx::{Encode, Postgres, Type};
@@ -22,22 +28,31 @@ pub(crate) enum Scope {
 #[must_use = "a builder does nothing until it is built"]
 pub struct Update {
     writer: Writer,
-    sets: usize,
-    condition: String,
+    frame: Frame,
     scope: Scope,
-    returning: Vec<String>,
-    touch: Touch,
 }
 
 impl Update {
-    /// Of a table.
+    /// Of a table, `name` or `schema.name`.
     pub fn table(table: &str) -> Self {
-        let mut writer = Writer::default();
-        writer.push("UPDATE ");
-        writer.name(table);
-        writer.push(" SET ");
-        let touch = Touch { table: table.to_owned(), access: Access::Write };
-        Self { writer, sets: 0, condition: String::new(), scope: Scope::Unsaid, returning: Vec::new(), touch }
+        Self::begin(Writer::default(), table)
+    }
+
+    pub(crate) fn begin(mut writer: Writer, table: &str) -> Self {
+        let mut frame = writer.frame();
+        frame.clause(&mut writer, Clause::Head, "UPDATE ", "");
+        writer.name(table, Role::Update);
+        Self { writer, frame, scope: Scope::Unsaid }
+    }
+
+    /// Gives the table another name, for FROM and conditions.
+    pub fn alias(mut self, alias: &str) -> Self {
+        if self.frame.has(Clause::Sets) || self.frame.has(Clause::Alias) {
+            self.writer.fail(BuildError::Twice { clause: "the name of the table to update" });
+        }
+        self.frame.clause(&mut self.writer, Clause::Alias, " AS ", "");
+        self.writer.plain_name(alias, Role::Alias);
+        self
     }
 
     /// Sets a column to a value.
@@ -46,22 +61,28 @@ impl Update {
     }
 
     /// Sets a column to an expression, such as [`now()`](crate::now).
-    pub fn set_expr(mut self, column: &str, expr: impl Expr) -> Self {
-        if self.sets > 0 {
-            self.writer.push(", ");
-        }
-        self.sets += 1;
-        self.writer.plain_name(column);
+    pub fn set_expr<E: Expr>(mut self, column: &str, expr: Operand<E>) -> Self {
+        self.frame.clause(&mut self.writer, Clause::Sets, " SET ", ", ");
+        self.writer.plain_name(column, Role::Updated);
         self.writer.push(" = ");
         expr.write(&mut self.writer);
         self
     }
 
+    /// Adds rows that the conditions and new values may name: `FROM source`. Join them by a filter.
+    pub fn from(mut self, source: impl Source) -> Self {
+        self.frame.clause(&mut self.writer, Clause::From, " FROM ", ", ");
+        source.write_source(&mut self.writer);
+        self
+    }
+
     /// Changes only rows for which the condition holds; several are joined by AND.
     pub fn filter(mut self, condition: Condition<impl Expr>) -> Self {
-        self.condition.push_str(if self.condition.is_empty() { " WHERE " } else { " AND " });
-        self.writer.aside(&mut self.condition, condition);
-        self.scope = Scope::Filtered;
+        if !condition.is_always_true() {
+            self.scope = Scope::Filtered;
+        }
+        self.frame.clause(&mut self.writer, Clause::Where, " WHERE ", " AND ");
+        condition.write(&mut self.writer);
         self
     }
 
@@ -74,8 +95,21 @@ impl Update {
     }
 
     /// Returns these columns of what was changed.
-    pub fn returning(mut self, columns: &[&str]) -> Self {
-        self.returning = columns.iter().map(|&column| column.to_owned()).collect();
+    pub fn returning(mut self, columns: impl Projection) -> Self {
+        self.frame.clause(&mut self.writer, Clause::Returning, " RETURNING ", ", ");
+        columns.write_columns(&mut self.writer);
+        self
+    }
+
+    /// Adds a common table expression.
+    pub fn with<'a, Q: Query>(mut self, cte: impl Into<Cte<'a>>, build: impl FnOnce(Start) -> Q) -> Self {
+        with::write(&mut self.writer, &mut self.frame, cte.into(), build);
+        self
+    }
+
+    /// Tells `pg_hint_plan` how to run it; without the extension, a comment.
+    pub fn hint(mut self, hint: PlanHint<'_>) -> Self {
+        hint.write(&mut self.writer, &mut self.frame);
         self
     }
 
@@ -83,60 +117,22 @@ impl Update {
     ///
     /// # Errors
     /// [`BuildError::Unbounded`] without a filter or `all_rows`; else the first mistake that was made on the way.
-    pub fn build(mut self) -> Result<Statement, BuildError> {
-        if self.sets == 0 {
+    pub fn build(self) -> Result<Statement, BuildError> {
+        self.finish().end()
+    }
+}
+
+impl Sealed for Update {}
+
+impl Query for Update {
+    fn finish(mut self) -> Writer {
+        if !self.frame.has(Clause::Sets) {
             self.writer.fail(BuildError::NoColumns);
         }
-        finish(self.writer, &self.condition, self.scope, &self.returning, self.touch)
-    }
-}
-
-/// The common end of UPDATE and DELETE.
-pub(crate) fn finish(
-    mut writer: Writer,
-    condition: &str,
-    scope: Scope,
-    columns: &[String],
-    touch: Touch,
-) -> Result<Statement, BuildError> {
-    if scope == Scope::Unsaid {
-        writer.fail(BuildError::Unbounded);
-    }
-    writer.text.push_str(condition);
-    if !columns.is_empty() {
-        let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
-        returning(&mut writer, &columns);
-    }
-    let (sql, arguments) = writer.finish()?;
-    Ok(Statement::new(sql, arguments, vec![touch]))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{col, now};
-
-    #[test]
-    fn sets_filters_and_returns() {
-        let statement = Update::table("tasks")
-            .set("status", "completed")
-            .set_expr("completed_at", now())
-            .filter(col("id").eq(7_i64))
-            .filter(col("status").eq("in_progress"))
-            .returning(&["id"])
-            .build()
-            .expect("valid");
-        assert_eq!(
-            statement.sql(),
-            r#"UPDATE "tasks" SET "status" = $1, "completed_at" = now() WHERE "id" = $2 AND "status" = $3 RETURNING "id""#
-        );
-    }
-
-    #[test]
-    fn every_row_must_be_said() {
-        assert_eq!(Update::table("t").set("a", 1_i32).build().unwrap_err(), BuildError::Unbounded);
-        let said = Update::table("t").set("a", 1_i32).all_rows().build().expect("said");
-        assert_eq!(said.sql(), r#"UPDATE "t" SET "a" = $1"#);
-        assert_eq!(Update::table("t").all_rows().build().unwrap_err(), BuildError::NoColumns);
+        if self.scope == Scope::Unsaid {
+            self.writer.fail(BuildError::Unbounded);
+        }
+        self.frame.arrange(&mut self.writer);
+        self.writer
     }
 }

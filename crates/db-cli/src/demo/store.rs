@@ -128,10 +128,9 @@ pub(crate) async fn by_status(
     queue: &str,
 ) -> Result<BTreeMap<&'static str, i64>, StoreError> {
     let statement = Select::from("tasks")
-        .columns(["status"])
-        .columns(count_all("n"))
+        .columns(("status", count_all().alias("n")))
         .filter(col("queue").eq(queue))
-        .group_by("status")
+        .group_by(&["status"])
         .build()?;
     let mut counts: BTreeMap<&'static str, i64> =
         TaskStatus::ALL.iter().map(|status| (status.as_str(), 0)).collect();

@@ -2,9 +2,13 @@
 
 mod checks;
 mod code_analysis;
+mod deletion;
 mod error_log;
 mod execution;
+mod rows;
 mod schema;
+mod search;
+mod serving;
 mod task;
 mod transitions;
 mod views;

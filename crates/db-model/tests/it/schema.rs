@@ -1,8 +1,9 @@
 //! The migrations as a whole: they load, go back and forth, and keep the promises that hold for every table.
 
+use crate::rows;
 use db_migrate::{Migrations, Options, RevertTo};
 use db_testkit::{empty_db, fresh_db};
-use sqlx::PgConnection;
+use sqlx::{AssertSqlSafe, PgConnection};
 use std::path::Path;
 
 /// Everything that the migrations make, one line an object; positions of columns aside, as `DROP COLUMN` moves them.
@@ -93,6 +94,29 @@ async fn every_foreign_key_has_an_index_and_every_index_a_reason() {
         )
         .await;
         assert_eq!(silent, [""; 0]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn updated_at_moves_in_every_table_that_has_it() {
+    fresh_db(|db| async move {
+        let mut conn = db.connect().await;
+        rows::one_of_each(&mut conn).await;
+        let tables = lines(
+            &mut conn,
+            "SELECT table_name::text FROM information_schema.columns NATURAL JOIN information_schema.tables
+             WHERE column_name = 'updated_at' AND table_type = 'BASE TABLE' AND table_schema = 'public'
+             AND table_name NOT LIKE 'db_migrations%' ORDER BY 1",
+        )
+        .await;
+        assert!(tables.len() > 10, "{tables:?}");
+        for table in tables {
+            let sql = format!("UPDATE {table} SET updated_at = updated_at RETURNING updated_at = now()");
+            let moved: Vec<bool> =
+                sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(&mut conn).await.expect("updated");
+            assert!(!moved.is_empty() && moved.iter().all(|moved| *moved), "{table}: {moved:?}");
+        }
     })
     .await;
 }

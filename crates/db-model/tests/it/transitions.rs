@@ -1,6 +1,6 @@
-//! Which status may follow which: every pair, in SQL and in Rust.
+//! Which status may follow which: every pair, in SQL and, where there is a type for it, in Rust.
 
-use crate::task;
+use crate::{rows, task};
 use db_model::{ExecutionStatus, TaskStatus};
 use db_testkit::fresh_db;
 use sqlx::postgres::PgDatabaseError;
@@ -99,6 +99,179 @@ async fn a_task_starts_pending() {
             assert_eq!(error.constraint(), Some("tasks_initial_status"));
             assert!(error.message().ends_with(&format!("cannot start as {status}")), "{error}");
         }
+    })
+    .await;
+}
+
+/// Every status of a table, with those that may follow it.
+struct Statuses {
+    table: &'static str,
+    columns_of: fn(&str) -> String,
+    next: &'static [(&'static str, &'static [&'static str])],
+}
+
+const STATUSES: &[Statuses] = &[
+    Statuses {
+        table: "pr_validations",
+        columns_of: no_columns,
+        next: &[
+            ("pending", &["running", "passed", "failed", "cancelled"]),
+            ("running", &["passed", "failed", "cancelled"]),
+            ("passed", &[]),
+            ("failed", &["pending"]),
+            ("cancelled", &["pending"]),
+        ],
+    },
+    Statuses {
+        table: "users",
+        columns_of: no_columns,
+        next: &[
+            ("pending", &["active", "closed"]),
+            ("active", &["suspended", "closed"]),
+            ("suspended", &["active", "closed"]),
+            ("closed", &[]),
+        ],
+    },
+    Statuses {
+        table: "email_threads",
+        columns_of: no_columns,
+        next: &[
+            ("open", &["closed", "archived"]),
+            ("closed", &["open", "archived"]),
+            ("archived", &["open"]),
+        ],
+    },
+    Statuses {
+        table: "emails",
+        columns_of: no_columns,
+        next: &[
+            ("unread", &["read", "replied", "archived", "spam", "trash"]),
+            ("read", &["unread", "replied", "archived", "spam", "trash"]),
+            ("replied", &["archived", "spam", "trash"]),
+            ("archived", &["unread", "read", "replied", "spam", "trash"]),
+            ("spam", &["unread", "read", "trash"]),
+            ("trash", &["unread", "read", "replied", "archived"]),
+        ],
+    },
+    Statuses {
+        table: "research_queries",
+        columns_of: query_columns,
+        next: &[
+            ("pending", &["in_progress", "cancelled"]),
+            ("in_progress", &["completed", "failed", "cancelled", "pending"]),
+            ("completed", &[]),
+            ("failed", &["pending"]),
+            ("cancelled", &["pending"]),
+        ],
+    },
+    Statuses {
+        table: "agents",
+        columns_of: no_columns,
+        next: &[
+            ("starting", &["active", "idle", "failed", "stopped"]),
+            ("active", &["idle", "paused", "failed", "stopped"]),
+            ("idle", &["active", "paused", "failed", "stopped"]),
+            ("paused", &["active", "idle", "failed", "stopped"]),
+            ("failed", &["starting", "stopped"]),
+            ("stopped", &["starting"]),
+        ],
+    },
+    Statuses {
+        table: "decisions",
+        columns_of: decision_columns,
+        next: &[
+            ("pending", &["succeeded", "failed", "reverted"]),
+            ("succeeded", &["reverted"]),
+            ("failed", &["reverted"]),
+            ("reverted", &[]),
+        ],
+    },
+    Statuses {
+        table: "plans",
+        columns_of: plan_columns,
+        next: &[
+            ("draft", &["active", "abandoned"]),
+            ("active", &["completed", "failed", "abandoned"]),
+            ("completed", &[]),
+            ("failed", &["active"]),
+            ("abandoned", &[]),
+        ],
+    },
+    Statuses {
+        table: "plan_steps",
+        columns_of: step_columns,
+        next: &[
+            ("pending", &["running", "skipped"]),
+            ("running", &["done", "failed", "pending"]),
+            ("done", &[]),
+            ("failed", &["pending", "skipped"]),
+            ("skipped", &["pending"]),
+        ],
+    },
+];
+
+fn time_if(set: bool) -> &'static str {
+    if set { "now()" } else { "NULL" }
+}
+
+fn no_columns(_: &str) -> String {
+    "version = version".to_owned()
+}
+
+fn query_columns(status: &str) -> String {
+    let end = time_if(!matches!(status, "pending" | "in_progress"));
+    format!("started_at = now(), completed_at = {end}")
+}
+
+fn decision_columns(status: &str) -> String {
+    format!("resolved_at = {}", time_if(status != "pending"))
+}
+
+fn plan_columns(status: &str) -> String {
+    format!("completed_at = {}", time_if(!matches!(status, "draft" | "active")))
+}
+
+fn step_columns(status: &str) -> String {
+    let end = time_if(!matches!(status, "pending" | "running"));
+    format!("started_at = {}, completed_at = {end}", time_if(status != "pending"))
+}
+
+#[tokio::test]
+async fn of_every_other_table() {
+    fresh_db(|db| async move {
+        let mut conn = db.connect().await;
+        rows::one_of_each(&mut conn).await;
+        for Statuses { table, columns_of, next } in STATUSES {
+            for (from, legal) in *next {
+                for (to, _) in *next {
+                    let sql = allows(&mut conn, table, *columns_of, (from, to)).await;
+                    assert_eq!(sql, from == to || legal.contains(to), "{table}: {from} to {to}");
+                }
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn no_status_is_left_out() {
+    fresh_db(|db| async move {
+        let mut conn = db.connect().await;
+        let named: Vec<(String, String)> = sqlx::query_as(
+            "SELECT conrelid::regclass::text, status[1] FROM pg_constraint,
+                 regexp_matches(pg_get_constraintdef(oid), $$'([a-z_]+)'::text$$, 'g') AS status
+             WHERE conname = conrelid::regclass || '_status_check'
+             AND conrelid <> ALL ('{tasks,task_executions}'::regclass[]) ORDER BY 1, 2",
+        )
+        .fetch_all(&mut conn)
+        .await
+        .expect("the catalogue can be read");
+        let mut tried: Vec<_> = STATUSES
+            .iter()
+            .flat_map(|of| of.next.iter().map(|(status, _)| (of.table.to_owned(), (*status).to_owned())))
+            .collect();
+        tried.sort();
+        assert_eq!(named, tried);
     })
     .await;
 }

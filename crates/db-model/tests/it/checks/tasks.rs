@@ -1,11 +1,8 @@
-//! What the tables refuse: one row a constraint.
+//! Tasks, their executions, dependencies and errors, validations, settings, the audit trail, measures of files.
 
-use crate::run;
-use db_testkit::fresh_db;
-use sqlx::Connection;
+use super::Refused;
 
-/// Statements that are refused by the constraint before them, on a pending task, a pending execution and a file.
-const REFUSED: &[(&str, &str)] = &[
+pub(super) const REFUSED: Refused = &[
     ("tasks_title_check", "INSERT INTO tasks (title) VALUES ('')"),
     ("tasks_status_check", "UPDATE tasks SET status = 'paused'"),
     ("tasks_priority_check", "UPDATE tasks SET priority = 11"),
@@ -73,40 +70,24 @@ const REFUSED: &[(&str, &str)] = &[
     ("code_analysis_lines_check", "UPDATE code_analysis SET lines = -1"),
     ("code_analysis_size_bytes_check", "UPDATE code_analysis SET size_bytes = -1"),
     ("code_analysis_file_path_check", "UPDATE code_analysis SET file_path = ''"),
-];
-
-#[tokio::test]
-async fn the_tables_refuse_what_cannot_be() {
-    fresh_db(|db| async move {
-let mut conn = db.connect().await;
-    run(
-        &mut conn,
-        "INSERT INTO tasks (title) VALUES ('t');
-         INSERT INTO task_executions (task_id, agent_type) SELECT id, 'codegen' FROM tasks;
-         INSERT INTO code_analysis (root, file_path, package, size_bytes, modified_ns, lines, code, comments, blanks,
+    ("code_analysis_code_check", "UPDATE code_analysis SET code = -1"),
+    ("code_analysis_comments_check", "UPDATE code_analysis SET comments = -1"),
+    ("code_analysis_blanks_check", "UPDATE code_analysis SET blanks = -1"),
+    ("code_analysis_functions_check", "UPDATE code_analysis SET functions = -1"),
+    ("code_analysis_max_nesting_check", "UPDATE code_analysis SET max_nesting = -1"),
+    ("code_analysis_complexity_check", "UPDATE code_analysis SET complexity = -1"),
+    ("code_analysis_max_complexity_check", "UPDATE code_analysis SET max_complexity = -1"),
+    ("code_analysis_root_check", "UPDATE code_analysis SET root = ''"),
+    ("pr_validations_version_check", "UPDATE pr_validations SET version = 0"),
+    ("system_config_version_check", "UPDATE system_config SET version = 0"),
+    (
+        "code_analysis_file_key",
+        "INSERT INTO code_analysis (root, file_path, package, size_bytes, modified_ns, lines, code, comments, blanks,
              functions, max_nesting, complexity, max_complexity, method)
-         VALUES ('/r', 'f', 'p', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 'text');",
-    )
-    .await;
-    for (constraint, sql) in REFUSED {
-        let mut tx = conn.begin().await.expect("a transaction");
-        // Which status may follow which is asked elsewhere; here the checks have the word.
-        sqlx::raw_sql("ALTER TABLE tasks DISABLE TRIGGER tasks_status_change")
-            .execute(&mut *tx)
-            .await
-            .expect("off");
-        sqlx::raw_sql("ALTER TABLE task_executions DISABLE TRIGGER task_executions_status_change")
-            .execute(&mut *tx)
-            .await
-            .expect("off");
-        let error = match sqlx::raw_sql(*sql).execute(&mut *tx).await {
-            Ok(_) => panic!("{constraint} lets this pass: {sql}"),
-            Err(error) => error,
-        };
-        let found = error.as_database_error().and_then(|error| error.constraint());
-        assert_eq!(found, Some(*constraint), "{sql}: {error}");
-        tx.rollback().await.expect("undone");
-    }
-    })
-.await;
-}
+         SELECT root, file_path, 'q', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 'text' FROM code_analysis",
+    ),
+    (
+        "tasks_unique_key_idx",
+        "INSERT INTO tasks (title, unique_key) VALUES ('a', 'k'), ('b', 'k')",
+    ),
+];

@@ -1,0 +1,53 @@
+//! Users, profiles, sessions, preferences, security events.
+
+use super::Refused;
+
+pub(super) const REFUSED: Refused = &[
+    ("users_email_check", "UPDATE users SET email = 'ada'"),
+    ("users_email_check", "UPDATE users SET email = 'ada@'"),
+    ("users_email_check", "UPDATE users SET email = '@example.org'"),
+    ("users_email_check", "UPDATE users SET email = 'ada@b@example.org'"),
+    ("users_email_check", "UPDATE users SET email = 'ada@example.org '"),
+    ("users_email_check", "UPDATE users SET email = repeat('a', 309) || '@example.org'"),
+    ("users_email_idx", "INSERT INTO users (email) VALUES ('aDA@example.ORG')"),
+    ("users_username_check", "UPDATE users SET username = ''"),
+    ("users_username_check", "UPDATE users SET username = 'ada@example.org'"),
+    ("users_username_check", "UPDATE users SET username = repeat('a', 65)"),
+    ("users_username_idx", "INSERT INTO users (email, username) VALUES ('b@example.org', 'ADA')"),
+    ("users_password_hash_check", "UPDATE users SET password_hash = 'secret'"),
+    ("users_password_hash_check", "UPDATE users SET password_hash = '$2b$12$abc'"),
+    ("users_status_check", "UPDATE users SET status = 'asleep'"),
+    ("users_role_check", "UPDATE users SET role = ''"),
+    ("users_failed_logins_check", "UPDATE users SET failed_logins = -1"),
+    ("users_version_check", "UPDATE users SET version = 0"),
+    ("user_profiles_pkey", "INSERT INTO user_profiles (user_id) SELECT id FROM users"),
+    ("user_profiles_user_id_fkey", "UPDATE user_profiles SET user_id = gen_random_uuid()"),
+    ("user_profiles_display_name_check", "UPDATE user_profiles SET display_name = ''"),
+    ("user_profiles_locale_check", "UPDATE user_profiles SET locale = ''"),
+    ("user_profiles_locale_check", "UPDATE user_profiles SET locale = 'en_GB.UTF-8'"),
+    ("user_profiles_time_zone_check", "UPDATE user_profiles SET time_zone = ''"),
+    ("user_profiles_version_check", "UPDATE user_profiles SET version = 0"),
+    ("user_sessions_user_id_fkey", "UPDATE user_sessions SET user_id = gen_random_uuid()"),
+    ("user_sessions_token_hash_check", "UPDATE user_sessions SET token_hash = 'token'"),
+    (
+        "user_sessions_token_key",
+        "INSERT INTO user_sessions (user_id, token_hash, expires_at)
+         SELECT user_id, token_hash, 'infinity' FROM user_sessions",
+    ),
+    ("user_sessions_expires_check", "UPDATE user_sessions SET expires_at = created_at"),
+    ("user_sessions_ip_check", "UPDATE user_sessions SET ip = ''"),
+    (
+        "user_preferences_pkey",
+        "INSERT INTO user_preferences (user_id, key, value) SELECT user_id, key, '1' FROM user_preferences",
+    ),
+    ("user_preferences_user_id_fkey", "UPDATE user_preferences SET user_id = gen_random_uuid()"),
+    ("user_preferences_key_check", "UPDATE user_preferences SET key = ''"),
+    ("user_preferences_version_check", "UPDATE user_preferences SET version = 0"),
+    ("security_events_event_type_check", "UPDATE security_events SET event_type = ''"),
+    ("security_events_severity_check", "UPDATE security_events SET severity = 'normal'"),
+    ("security_events_source_ip_check", "UPDATE security_events SET source_ip = ''"),
+    ("security_events_user_id_fkey", "UPDATE security_events SET user_id = gen_random_uuid()"),
+    ("security_events_resolved_by_check", "UPDATE security_events SET resolved_at = now(), resolved_by = ''"),
+    ("security_events_resolved_check", "UPDATE security_events SET resolved_at = now()"),
+    ("security_events_resolved_check", "UPDATE security_events SET resolved_by = 'eve'"),
+];

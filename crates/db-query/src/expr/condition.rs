@@ -1,0 +1,165 @@
+//! Conditions, and how they combine.
+
+use super::Expr;
+use crate::{BuildError, writer::Writer};
+
+/// An expression that is true, false or NULL. `!condition` turns it round.
+#[derive(Clone, Copy, Debug)]
+#[must_use = "a condition does nothing until it is written"]
+pub struct Condition<E>(pub(crate) E);
+
+impl<E: Expr> Condition<E> {
+    /// Both.
+    pub fn and<F: Expr>(self, other: Condition<F>) -> Condition<Joined<E, F>> {
+        Condition(Joined { left: self.0, word: Word::And, right: other.0 })
+    }
+
+    /// Either.
+    pub fn or<F: Expr>(self, other: Condition<F>) -> Condition<Joined<E, F>> {
+        Condition(Joined { left: self.0, word: Word::Or, right: other.0 })
+    }
+
+    /// True where the condition is, false where it is false or NULL: it never is NULL itself.
+    pub fn is_true(self) -> Condition<Tested<E>> {
+        Condition(Tested { of: self.0, test: " IS TRUE" })
+    }
+
+    /// True where the condition is false or NULL. `!` leaves NULL as it is.
+    pub fn is_not_true(self) -> Condition<Tested<E>> {
+        Condition(Tested { of: self.0, test: " IS NOT TRUE" })
+    }
+}
+
+impl<E: Expr> Expr for Condition<E> {
+    #[inline]
+    fn write(self, writer: &mut Writer) {
+        self.0.write(writer);
+    }
+
+    fn write_operand(self, writer: &mut Writer) {
+        writer.push("(");
+        self.0.write(writer);
+        writer.push(")");
+    }
+
+    #[inline]
+    fn is_always_true(&self) -> bool {
+        self.0.is_always_true()
+    }
+}
+
+impl<E: Expr> std::ops::Not for Condition<E> {
+    type Output = Condition<Negated<E>>;
+    fn not(self) -> Self::Output {
+        Condition(Negated(self.0))
+    }
+}
+
+/// `NOT (condition)`
+#[derive(Clone, Copy, Debug)]
+pub struct Negated<E>(E);
+
+impl<E: Expr> Expr for Negated<E> {
+    fn write(self, writer: &mut Writer) {
+        writer.push("NOT (");
+        self.0.write(writer);
+        writer.push(")");
+    }
+}
+
+/// `(condition) IS TRUE`, and its opposite.
+#[derive(Clone, Copy, Debug)]
+pub struct Tested<E> {
+    of: E,
+    test: &'static str,
+}
+
+impl<E: Expr> Expr for Tested<E> {
+    fn write(self, writer: &mut Writer) {
+        writer.push("(");
+        self.of.write(writer);
+        writer.push(")");
+        writer.push(self.test);
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Word {
+    And,
+    Or,
+}
+
+impl Word {
+    fn sql(self) -> &'static str {
+        match self {
+            Self::And => " AND ",
+            Self::Or => " OR ",
+        }
+    }
+}
+
+/// Two conditions in parentheses.
+#[derive(Clone, Copy, Debug)]
+pub struct Joined<L, R> {
+    left: L,
+    word: Word,
+    right: R,
+}
+
+impl<L: Expr, R: Expr> Expr for Joined<L, R> {
+    #[inline]
+    fn write(self, writer: &mut Writer) {
+        writer.push("(");
+        self.left.write(writer);
+        writer.push(self.word.sql());
+        self.right.write(writer);
+        writer.push(")");
+    }
+
+    fn is_always_true(&self) -> bool {
+        match self.word {
+            Word::And => self.left.is_always_true() && self.right.is_always_true(),
+            Word::Or => self.left.is_always_true() || self.right.is_always_true(),
+        }
+    }
+}
+
+/// Any number of conditions in parentheses.
+#[derive(Clone, Debug)]
+pub struct Many<E> {
+    conditions: Vec<Condition<E>>,
+    word: Word,
+}
+
+/// All of them; there must be one.
+pub fn all_of<E: Expr>(conditions: impl IntoIterator<Item = Condition<E>>) -> Condition<Many<E>> {
+    Condition(Many { conditions: conditions.into_iter().collect(), word: Word::And })
+}
+
+/// At least one of them; there must be one.
+pub fn any_of<E: Expr>(conditions: impl IntoIterator<Item = Condition<E>>) -> Condition<Many<E>> {
+    Condition(Many { conditions: conditions.into_iter().collect(), word: Word::Or })
+}
+
+impl<E: Expr> Expr for Many<E> {
+    fn write(self, writer: &mut Writer) {
+        if self.conditions.is_empty() {
+            writer.fail(BuildError::Incomplete { missing: "condition in all_of() or any_of()" });
+        }
+        writer.push("(");
+        for (position, condition) in self.conditions.into_iter().enumerate() {
+            if position > 0 {
+                writer.push(self.word.sql());
+            }
+            condition.write(writer);
+        }
+        writer.push(")");
+    }
+
+    fn is_always_true(&self) -> bool {
+        match self.word {
+            Word::And => self.conditions.iter().all(Expr::is_always_true),
+            Word::Or => self.conditions.iter().any(Expr::is_always_true),
+        }
+    }
+}

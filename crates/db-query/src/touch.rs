@@ -1,0 +1,316 @@
+//! What a statement touches: which tables and columns it reads and writes, and which functions it calls.
+//!
+//! Builders only note where in the text a name stands and what it is there for; what that means is worked out when somebody
+//! asks, so that a statement nobody asks about pays for nothing.
+
+use crate::{ident, writer::State};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What is done to a table; the four rights that PostgreSQL grants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Access {
+    /// Rows are read.
+    Read,
+    /// Rows are inserted.
+    Insert,
+    /// Rows are updated, or locked.
+    Update,
+    /// Rows are deleted.
+    Delete,
+}
+
+impl Access {
+    /// Whether the table is changed.
+    #[must_use]
+    pub const fn is_write(self) -> bool {
+        !matches!(self, Self::Read)
+    }
+}
+
+/// Columns of a table.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Columns {
+    /// All there are: `*`, or a row as a whole.
+    All,
+    /// These, and no other.
+    Named(BTreeSet<String>),
+}
+
+/// A table, and what is done to it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Touch {
+    /// The table as it was named, `schema.table` where a schema was given.
+    pub table: String,
+    /// What is done to it.
+    pub access: Access,
+    /// To which columns.
+    pub columns: Columns,
+}
+
+/// What a name in a statement is there for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// A table in FROM, USING or a join.
+    Read,
+    /// The target of an INSERT.
+    Insert,
+    /// The target of an UPDATE.
+    Update,
+    /// The target of a DELETE.
+    Delete,
+    /// The target of a MERGE; its branches say what is done to it.
+    Merge,
+    /// The other name of the table or subquery before it.
+    Alias,
+    /// The name of a subquery in FROM, or of a function's rows.
+    Derived,
+    /// A column that is read.
+    Column,
+    /// A column of the statement's target that a new row gets.
+    Inserted,
+    /// A column of the statement's target that is changed.
+    Updated,
+    /// Nothing is named, but rows of the target are deleted.
+    Deletes,
+    /// `*` or `table.*`.
+    Star,
+    /// A name that a result column gets.
+    Output,
+    /// A sort key, which may be the name of a result column.
+    SortKey,
+    /// A table whose rows are locked, or with an empty name all of the query.
+    Locked,
+    /// A function.
+    Function,
+    /// A name that is neither table nor column: a common table expression, a collation, a window, a type.
+    Other,
+}
+
+/// Where a name stands in the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) at: u32,
+    len: u16,
+    role: Role,
+    scope: u8,
+}
+
+impl Span {
+    #[inline]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "names are at most three times 130 bytes, and text ends below 4 GiB"
+    )]
+    pub(crate) fn new(at: usize, end: usize, role: Role, scope: u8) -> Self {
+        Self { at: at as u32, len: (end - at) as u16, role, scope }
+    }
+
+    fn parts(self, text: &str) -> Vec<String> {
+        let at = self.at as usize;
+        ident::parts(text.get(at..at + usize::from(self.len)).unwrap_or_default())
+    }
+}
+
+/// A table, subquery or common table expression in a scope.
+struct Item {
+    scope: u8,
+    /// The names it answers to: its alias, or else its own.
+    alias: Option<String>,
+    name: Vec<String>,
+    /// `None` for what is no table.
+    access: Option<Access>,
+}
+
+impl Item {
+    fn answers_to(&self, qualifier: &[String]) -> bool {
+        match (&self.alias, qualifier) {
+            (Some(alias), [only]) => alias == only,
+            (Some(_), _) => false,
+            (None, qualifier) => self.name.ends_with(qualifier),
+        }
+    }
+}
+
+/// A common table expression.
+#[derive(Clone, Debug)]
+pub(crate) struct Cte {
+    pub(crate) name: String,
+    /// The scope of the statement that it belongs to.
+    pub(crate) scope: u8,
+    /// The scope of its own.
+    pub(crate) body: u8,
+    /// Whether the body may name itself.
+    pub(crate) recursive: bool,
+}
+
+/// The tables and functions of a statement.
+pub(crate) struct Survey<'s> {
+    state: &'s State,
+    items: Vec<Item>,
+    found: BTreeMap<(String, Access), Columns>,
+}
+
+impl<'s> Survey<'s> {
+    /// Works out what is touched.
+    pub(crate) fn of(state: &'s State) -> Self {
+        let mut survey = Self { state, items: Vec::new(), found: BTreeMap::new() };
+        survey.find_items();
+        survey.find_columns();
+        survey
+    }
+
+    pub(crate) fn touches(self) -> Vec<Touch> {
+        self.found.into_iter().map(|((table, access), columns)| Touch { table, access, columns }).collect()
+    }
+
+    fn find_items(&mut self) {
+        for span in &self.state.spans {
+            let access = match span.role {
+                Role::Read | Role::Merge => Some(Access::Read),
+                Role::Insert => Some(Access::Insert),
+                Role::Update => Some(Access::Update),
+                Role::Delete => Some(Access::Delete),
+                Role::Derived => None,
+                Role::Alias => {
+                    let alias = span.parts(&self.state.text).pop();
+                    if let Some(item) = self.items.iter_mut().rev().find(|item| item.scope == span.scope) {
+                        item.alias = alias;
+                    }
+                    continue;
+                }
+                _ => continue,
+            };
+            let name = span.parts(&self.state.text);
+            let is_cte = name.len() == 1 && self.sees_cte(span.scope, &name[0]);
+            let access = if is_cte { None } else { access };
+            if let Some(access) = access {
+                // Even a statement that names no column touches the table: count(*), EXISTS.
+                self.found.entry((name.join("."), access)).or_insert_with(|| Columns::Named(BTreeSet::new()));
+                if access == Access::Delete {
+                    self.found.insert((name.join("."), access), Columns::All);
+                }
+            }
+            self.items.push(Item { scope: span.scope, alias: None, name, access });
+        }
+    }
+
+    /// Whether a name in a scope means a common table expression rather than a table.
+    fn sees_cte(&self, scope: u8, name: &str) -> bool {
+        self.state.ctes.iter().any(|cte| {
+            cte.name == name
+                && self.is_inside(scope, cte.scope)
+                && (cte.recursive
+                    || (scope == cte.scope || scope > cte.body) && !self.is_inside(scope, cte.body))
+        })
+    }
+
+    /// Whether a scope is `outer` or stands in it.
+    fn is_inside(&self, mut scope: u8, outer: u8) -> bool {
+        loop {
+            if scope == outer {
+                return true;
+            }
+            if scope == 0 {
+                return false;
+            }
+            scope = self.state.parents[usize::from(scope)];
+        }
+    }
+
+    /// Whether a query sees the tables of the scope `outer`: its own, and those around it up to a common table expression,
+    /// which sees nothing of the statement that it belongs to.
+    fn sees(&self, mut scope: u8, outer: u8) -> bool {
+        while scope != outer {
+            if scope == 0 || self.state.ctes.iter().any(|cte| cte.body == scope) {
+                return false;
+            }
+            scope = self.state.parents[usize::from(scope)];
+        }
+        true
+    }
+
+    fn find_columns(&mut self) {
+        let outputs: BTreeSet<(u8, String)> = self
+            .state
+            .spans
+            .iter()
+            .filter(|span| span.role == Role::Output)
+            .map(|span| (span.scope, span.parts(&self.state.text).concat()))
+            .collect();
+        for span in &self.state.spans {
+            let mut parts = span.parts(&self.state.text);
+            match span.role {
+                // In ORDER BY a bare name means the result column of that name, if there is one.
+                Role::SortKey if parts.len() == 1 && outputs.contains(&(span.scope, parts[0].clone())) => {}
+                Role::Column | Role::SortKey => {
+                    let column = parts.pop();
+                    self.read(span.scope, &parts, column.as_deref());
+                }
+                Role::Star => self.read(span.scope, &parts, None),
+                Role::Inserted => self.write(span.scope, Access::Insert, parts.last().map(String::as_str)),
+                Role::Updated => self.write(span.scope, Access::Update, parts.last().map(String::as_str)),
+                Role::Deletes => self.write(span.scope, Access::Delete, None),
+                Role::Locked => self.lock(span.scope, &parts),
+                _ => {}
+            }
+        }
+    }
+
+    /// Notes that a column, or with `None` every column, is read. A bare name may be of any table around it.
+    fn read(&mut self, scope: u8, qualifier: &[String], column: Option<&str>) {
+        let around = |item: &&Item| self.sees(scope, item.scope);
+        let tables: Vec<String> = if qualifier.is_empty() {
+            let here = self.items.iter().filter(|item| item.scope == scope);
+            // A star means the tables of its own query only.
+            let outside = self.items.iter().filter(around).filter(|item| item.scope != scope);
+            let outside: Vec<&Item> = if column.is_some() { outside.collect() } else { Vec::new() };
+            here.chain(outside).filter(|item| item.access.is_some()).map(|item| item.name.join(".")).collect()
+        } else {
+            let mut named =
+                self.items.iter().filter(around).filter(|item| item.answers_to(qualifier)).peekable();
+            if named.peek().is_none() && qualifier != ["excluded"] {
+                // A name that belongs to nothing we know: the server will refuse it, or we do not see what it sees.
+                vec![qualifier.join(".")]
+            } else {
+                named.filter(|item| item.access.is_some()).map(|item| item.name.join(".")).collect()
+            }
+        };
+        for table in tables {
+            self.note((table, Access::Read), column);
+        }
+    }
+
+    /// Notes that a column, or with `None` the row, of the statement's target is written: that is its first table.
+    fn write(&mut self, scope: u8, access: Access, column: Option<&str>) {
+        if let Some(target) = self.items.iter().find(|item| item.scope == scope) {
+            self.note((target.name.join("."), access), column);
+        }
+    }
+
+    /// Notes that rows are locked, which needs the right to update them.
+    fn lock(&mut self, scope: u8, name: &[String]) {
+        let here = self.items.iter().filter(|item| item.scope == scope && item.access.is_some());
+        let locked = here.filter(|item| name.is_empty() || item.answers_to(name));
+        let tables: Vec<String> = locked.map(|item| item.name.join(".")).collect();
+        for table in tables {
+            self.found.entry((table, Access::Update)).or_insert_with(|| Columns::Named(BTreeSet::new()));
+        }
+    }
+
+    fn note(&mut self, key: (String, Access), column: Option<&str>) {
+        let columns = self.found.entry(key).or_insert_with(|| Columns::Named(BTreeSet::new()));
+        match (columns, column) {
+            (Columns::All, _) => {}
+            (Columns::Named(names), Some(column)) => {
+                names.insert(column.to_owned());
+            }
+            (all, None) => *all = Columns::All,
+        }
+    }
+}
+
+/// The functions that a statement calls by name, without those that this crate writes itself.
+pub(crate) fn functions(state: &State) -> BTreeSet<String> {
+    let called = state.spans.iter().filter(|span| span.role == Role::Function);
+    called.map(|span| span.parts(&state.text).join(".")).collect()
+}

@@ -1,0 +1,124 @@
+//! What cannot be built, and what is said about it.
+
+use db_query::{
+    BuildError, Delete, Field, Insert, Kind, Merge, OnConflict, Op, PlanHint, Select, Setting, Table, Update,
+    all, all_of, col, unnest, value,
+};
+
+fn says(error: &BuildError, expected: &str) {
+    assert_eq!(error.to_string(), expected);
+}
+
+#[test]
+fn changing_every_row_unsaid() {
+    assert_eq!(Update::table("t").set("a", 1_i32).build().unwrap_err(), BuildError::Unbounded);
+    assert_eq!(Delete::from("t").build().unwrap_err(), BuildError::Unbounded);
+    let inside = Select::from("gone").columns(all()).with("gone", |q| q.delete_from("t").returning(all()));
+    assert_eq!(inside.build().unwrap_err(), BuildError::Unbounded);
+    let empty = all_of(Vec::from([col("a").eq(1_i32)]).into_iter().skip(1));
+    assert_eq!(
+        Delete::from("t").filter(empty).build().unwrap_err(),
+        BuildError::Incomplete { missing: "condition in all_of() or any_of()" }
+    );
+    assert!(Update::table("t").set("a", 1_i32).all_rows().build().is_ok());
+}
+
+#[test]
+fn half_a_statement() {
+    assert_eq!(Select::from("t").build().unwrap_err(), BuildError::NoColumns);
+    assert_eq!(Update::table("t").all_rows().build().unwrap_err(), BuildError::NoColumns);
+    assert_eq!(Insert::into("t", &["a"]).build().unwrap_err(), BuildError::Incomplete { missing: "row" });
+    assert_eq!(Insert::into("t", &[]).row(|_| {}).build().unwrap_err(), BuildError::NoColumns);
+    let merge = Merge::into("t", "s", col("t.a").eq_col("s.a")).build();
+    assert_eq!(merge.unwrap_err(), BuildError::Incomplete { missing: "branch of MERGE" });
+    let short = Insert::into("t", &["a", "b"]).row(|row| {
+        row.value(1_i32);
+    });
+    assert_eq!(short.build().unwrap_err(), BuildError::RowLength { row: 1, values: 1, columns: 2 });
+    let ragged = Select::from(unnest("u", |arrays| {
+        arrays.column("a", vec![1_i32]).column("b", vec![1_i32, 2]);
+    }));
+    assert!(matches!(ragged.columns(all()).build().unwrap_err(), BuildError::RowLength { .. }));
+    let aimless = Insert::into("t", &["a"]).row(|row| {
+        row.value(1_i32);
+    });
+    assert!(aimless.on_conflict(OnConflict::any().update(&["a"])).build().is_err());
+}
+
+#[test]
+fn the_same_clause_twice() {
+    let twice = Select::from("t").columns(all()).limit(1).limit(2).build().unwrap_err();
+    assert_eq!(twice, BuildError::Twice { clause: "LIMIT" });
+    assert!(Select::from("t").columns(all()).offset(1).offset(2).build().is_err());
+    assert!(Select::from("t").columns(all()).distinct().distinct_on(&["a"]).build().is_err());
+}
+
+#[test]
+fn names_that_postgresql_cannot_have() {
+    let error = Select::from("").columns(["a"]).filter(col("x\0").eq(1_i32)).build().unwrap_err();
+    assert!(matches!(error, BuildError::Ident { name, .. } if name.is_empty()), "the first mistake is told");
+    for name in ["a.", ".a", "a\0b", &"x".repeat(64)] {
+        assert!(Select::from("t").columns([name]).build().is_err(), "{name:?}");
+    }
+    for hint in ["a*/b", "/*", "", "a\0"] {
+        let built = Select::from("t").columns(all()).hint(PlanHint::SeqScan(hint)).build();
+        assert!(built.is_err(), "{hint:?}");
+    }
+}
+
+#[test]
+fn names_that_nobody_knows() {
+    says(
+        &"ILIK".parse::<Op>().unwrap_err(),
+        r#""ILIK" is no operator that compares a column with a value; did you mean "ILIKE"?"#,
+    );
+    for op in ["", "= 1 OR 1", "IN", "; --", "IS"] {
+        assert!(op.parse::<Op>().is_err(), "{op:?}");
+    }
+    assert_eq!(" not   like ".parse::<Op>(), Ok(Op::NotLike));
+    assert_eq!("!=".parse::<Op>(), Ok(Op::Ne));
+    says(
+        &"work_men".parse::<Setting>().unwrap_err(),
+        r#""work_men" is no setting that a statement can have; did you mean "work_mem"?"#,
+    );
+}
+
+#[test]
+fn columns_that_the_catalogue_does_not_have() {
+    const TASKS: Table =
+        Table::new("tasks", &[Field::new("id", Kind::Uuid), Field::new("created_at", Kind::Timestamptz)]);
+    const LOGS: Table =
+        Table::new("logs", &[Field::new("task_id", Kind::Uuid), Field::new("line", Kind::Text)]);
+    let known = [&TASKS, &LOGS];
+    let check = |select: Select| select.build().expect("valid").check(&known);
+    assert_eq!(check(Select::from(&TASKS).columns(["id", "tasks.created_at"])), Ok(()));
+    // Bare names may be of either table.
+    let joined = Select::from("tasks").columns(["created_at", "line"]);
+    assert_eq!(check(joined.join("logs", col("task_id").eq_col("tasks.id"))), Ok(()));
+    says(
+        &check(Select::from("tasks").columns(["creatd_at"])).unwrap_err(),
+        r#"table "tasks" has no column "creatd_at"; did you mean "created_at"?"#,
+    );
+    says(
+        &check(Select::from("task").columns(all())).unwrap_err(),
+        r#"there is no table "task"; did you mean "tasks"?"#,
+    );
+    says(&TASKS.field("xyz").unwrap_err(), r#"table "tasks" has no column "xyz""#);
+    assert_eq!(TASKS.field("id").expect("known").kind(), Kind::Uuid);
+}
+
+#[test]
+fn too_much() {
+    let mut insert = Insert::into("t", &["a"]);
+    for _ in 0..65_536 {
+        insert = insert.row(|row| {
+            row.value(1_i32);
+        });
+    }
+    assert_eq!(insert.build().unwrap_err(), BuildError::TooManyParameters { max: 65_535 });
+    let mut unions = Select::of(value(1_i32).alias("n"));
+    for _ in 0..300 {
+        unions = unions.union(|q| q.select(value(1_i32).alias("n")));
+    }
+    assert_eq!(unions.build().unwrap_err(), BuildError::TooManyQueries { max: 255 });
+}

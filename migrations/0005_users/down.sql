@@ -1,0 +1,1 @@
+DROP TABLE user_preferences, user_sessions, user_profiles, users;

@@ -1,0 +1,1 @@
+DROP TABLE email_analysis, email_attachments, email_participants, emails, email_threads;

@@ -1,0 +1,1 @@
+DROP TABLE learning_patterns, learning_events, plan_steps, plans, decisions;
