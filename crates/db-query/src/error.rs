@@ -86,6 +86,24 @@ pub enum BuildError {
         /// The clause.
         clause: &'static str,
     },
+    /// A column that a keyset cannot go by.
+    #[error("{column:?} of table {table:?} is no key for pages: {reason}")]
+    NoKey {
+        /// The table.
+        table: String,
+        /// The column.
+        column: String,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// A page of no rows, or of too many.
+    #[error("a page of {rows} rows: it may have 1 to {max}")]
+    PageSize {
+        /// How many were asked for.
+        rows: u16,
+        /// The most that there may be.
+        max: u16,
+    },
     /// A row whose values do not match the columns.
     #[error("row {row} has {values} values for {columns} columns")]
     RowLength {

@@ -51,47 +51,96 @@ pub(crate) enum Dots {
     Belong,
 }
 
-/// Writes a name in quotes. Plain names, nearly all there are, are looked through once; the rest takes the careful way. What is refused is written too, so that the text keeps its form until the error is told.
+/// Writes a name in quotes. Plain names, and two of them with a dot between, are looked through once; the rest takes the
+/// careful way. What is refused is written too, so that the text keeps its form until the error is told.
 #[inline]
 pub(crate) fn write(name: &str, dots: Dots, out: &mut String) -> Result<(), BuildError> {
-    if is_plain(name) {
-        out.reserve(name.len() + 2);
-        out.push('"');
-        out.push_str(name);
-        out.push('"');
-        return Ok(());
+    match look(name) {
+        Look::Plain => {
+            write_plain(name, out);
+            Ok(())
+        }
+        Look::Dotted if dots == Dots::Separate => match name.split_once('.') {
+            Some((table, column)) if !table.is_empty() && !column.is_empty() && !column.contains('.') => {
+                write_plain(table, out);
+                out.push('.');
+                write_plain(column, out);
+                Ok(())
+            }
+            _ => write_carefully(name, dots, out),
+        },
+        Look::Dotted | Look::Odd => write_carefully(name, dots, out),
     }
-    write_carefully(name, dots, out)
 }
 
-/// Whether the name is 1 to 63 bytes of what needs no second look: no quote, no dot, no NUL. Eight bytes at a time, as names
-/// are too short for a search by vectors to pay.
 #[inline]
-fn is_plain(name: &str) -> bool {
+fn write_plain(name: &str, out: &mut String) {
+    out.reserve(name.len() + 2);
+    out.push('"');
+    out.push_str(name);
+    out.push('"');
+}
+
+/// What a first look at a name finds.
+enum Look {
+    /// 1 to 63 bytes of what needs no second look: no quote, no dot, no NUL.
+    Plain,
+    /// The same with a dot.
+    Dotted,
+    /// Anything else.
+    Odd,
+}
+
+/// Eight bytes at a time, as names are too short for a search by vectors to pay.
+#[inline]
+fn look(name: &str) -> Look {
     let bytes = name.as_bytes();
+    let (mut odd, mut dots) = (0, 0);
     match bytes.len() {
-        0 => false,
-        length if length > MAX_BYTES => false,
-        length if length < 8 => !bytes.iter().any(|byte| matches!(byte, b'"' | b'.' | 0)),
+        0 => return Look::Odd,
+        length if length > MAX_BYTES => return Look::Odd,
+        length if length < 8 => {
+            for byte in bytes {
+                odd |= u64::from(matches!(byte, b'"' | 0));
+                dots |= u64::from(*byte == b'.');
+            }
+        }
         length => {
-            let mut odd = 0;
             for word in bytes.chunks_exact(8) {
                 odd |= odd_bytes(word);
+                dots |= dot_bytes(word);
             }
             // The last eight, some of which were seen before.
             odd |= odd_bytes(&bytes[length - 8..]);
-            odd == 0
+            dots |= dot_bytes(&bytes[length - 8..]);
         }
+    }
+    match (odd, dots) {
+        (0, 0) => Look::Plain,
+        (0, _) => Look::Dotted,
+        _ => Look::Odd,
     }
 }
 
-/// Not zero if one of eight bytes is a quote, a dot or a NUL (Mycroft's test for a zero byte).
+const ONES: u64 = 0x0101_0101_0101_0101;
+
+/// Not zero if one of eight bytes is zero (Mycroft's test).
+#[inline]
+const fn zeros(word: u64) -> u64 {
+    word.wrapping_sub(ONES) & !word & (ONES << 7)
+}
+
+/// Not zero if one of eight bytes is a quote or a NUL.
 #[inline]
 fn odd_bytes(word: &[u8]) -> u64 {
-    const ONES: u64 = 0x0101_0101_0101_0101;
     let word = word.try_into().map_or(0, u64::from_le_bytes);
-    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & (ONES << 7);
-    zeros(word) | zeros(word ^ (ONES * b'"' as u64)) | zeros(word ^ (ONES * b'.' as u64))
+    zeros(word) | zeros(word ^ (ONES * b'"' as u64))
+}
+
+/// Not zero if one of eight bytes is a dot.
+#[inline]
+fn dot_bytes(word: &[u8]) -> u64 {
+    zeros(word.try_into().map_or(0, u64::from_le_bytes) ^ (ONES * b'.' as u64))
 }
 
 #[cold]

@@ -13,6 +13,9 @@ use crate::{
     writer::Writer,
 };
 
+/// Room for what an INSERT with ON CONFLICT says about a column.
+const COLUMN_BYTES: usize = 64;
+
 /// Builds an INSERT.
 #[derive(Debug)]
 #[must_use = "a builder does nothing until it is built"]
@@ -33,6 +36,8 @@ impl Insert {
     #[inline]
     pub(crate) fn begin(mut writer: Writer, table: &str, columns: &[&str]) -> Self {
         let mut frame = writer.frame();
+        // Each column is named up to three times: in the list, and twice where a conflict sets it.
+        writer.state().text.reserve(columns.len() * COLUMN_BYTES);
         frame.clause(&mut writer, Clause::Head, "INSERT INTO ", "");
         writer.name(table, Role::Insert);
         writer.push(" (");

@@ -34,9 +34,13 @@ mod conflict;
 mod delete;
 mod error;
 mod expr;
+#[cfg(feature = "filter")]
+mod filter;
 mod hint;
 mod ident;
 mod insert;
+#[cfg(feature = "keyset")]
+mod keyset;
 mod lock;
 mod merge;
 mod op;
@@ -58,9 +62,13 @@ pub use conflict::{Conflict, OnConflict, Predicate, Sets};
 pub use delete::Delete;
 pub use error::BuildError;
 pub use expr::*;
+#[cfg(feature = "filter")]
+pub use filter::{Filter, FilterError, FilterLimits};
 pub use hint::{PlanHint, Setting, set_local};
 pub use ident::Ident;
 pub use insert::Insert;
+#[cfg(feature = "keyset")]
+pub use keyset::{Cursor, CursorError, CursorKey, Keyset, Page, PageRequest, PageSize, Pages};
 pub use lock::Lock;
 pub use merge::Merge;
 pub use op::Op;

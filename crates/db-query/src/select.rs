@@ -172,8 +172,8 @@ impl Select {
         self
     }
 
-    /// Leaves out so many rows first. The server reads them all the same: for pages see
-    /// [`Keyset`](https://use-the-index-luke.com/no-offset).
+    /// Leaves out so many rows first. The server reads them all the same: for pages there
+    /// are keysets (feature `keyset`).
     pub fn offset(mut self, rows: u32) -> Self {
         self.once(Clause::Offset, "OFFSET");
         self.frame.clause(&mut self.writer, Clause::Offset, " OFFSET ", "");

@@ -38,7 +38,7 @@ pub(crate) struct State {
     pub(crate) arguments: PgArguments,
     pub(crate) parameters: usize,
     /// Where names stand in the text, and what they name.
-    pub(crate) spans: SmallVec<[Span; 40]>,
+    pub(crate) spans: SmallVec<[Span; 48]>,
     /// Where clauses begin, those of the statements around this one first.
     pub(crate) segments: SmallVec<[(crate::clause::Clause, u32); 12]>,
     pub(crate) ctes: Vec<crate::touch::Cte>,

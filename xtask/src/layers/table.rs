@@ -81,9 +81,17 @@ pub(crate) const DRIVERS: &[Driver] = &[
     },
     Driver { names: &["redis", "deadpool-redis", "fred"], users: &["db-cache", "db-store"] },
     Driver { names: &["mongodb", "neo4rs"], users: &["db-store"] },
-    // One driver for PostgreSQL is enough; the bench measures us beside the others.
+    // One driver and one builder for PostgreSQL are enough; the bench measures us beside the others.
     Driver {
-        names: &["tokio-postgres", "postgres", "deadpool-postgres", "bb8-postgres", "diesel", "sea-orm"],
+        names: &[
+            "tokio-postgres",
+            "postgres",
+            "deadpool-postgres",
+            "bb8-postgres",
+            "diesel",
+            "sea-orm",
+            "sea-query",
+        ],
         users: &["it"],
     },
 ];

@@ -176,6 +176,11 @@ pub fn coalesce<A: Exprs>(arguments: A) -> Operand<Call<A>> {
     Operand(Call::known("coalesce", arguments))
 }
 
+/// `jsonb_build_array(a, b, …)`
+pub fn json_array<A: Exprs>(arguments: A) -> Operand<Call<A>> {
+    Operand(Call::known("jsonb_build_array", arguments))
+}
+
 /// `row_number()`, over a window.
 pub fn row_number() -> Operand<Call<()>> {
     Operand(Call::known("row_number", ()))

@@ -14,8 +14,8 @@ pub use case::{Case, Otherwise, case};
 pub use condition::{Condition, all_of, any_of};
 pub use constant::{Constant, constant};
 pub use function::{
-    Call, array_agg, avg, clock_timestamp, coalesce, count, count_all, excluded, func, json_agg, lower,
-    make_interval, max, min, now, row_number, string_agg, sum,
+    Call, array_agg, avg, clock_timestamp, coalesce, count, count_all, excluded, func, json_agg, json_array,
+    lower, make_interval, max, min, now, row_number, string_agg, sum,
 };
 pub use list::{Exprs, row_of};
 pub use search::{TextConfig, headline, rank, to_tsvector, websearch};

@@ -2,6 +2,7 @@
 
 mod clauses;
 mod expressions;
+mod filters;
 mod refused;
 mod shapes;
 mod touches;

@@ -2,18 +2,20 @@
 
 mod demo;
 mod pool;
+mod query;
 mod startup;
 
 use crate::{Failure, row::Row};
 
 /// In the order in which they are run.
-pub(crate) const AREAS: &[&str] = &["startup", "pool", "demo"];
+pub(crate) const AREAS: &[&str] = &["startup", "pool", "query", "demo"];
 
 /// Measures one of [`AREAS`].
 pub(crate) async fn run(area: &str) -> Result<Vec<Row>, Failure> {
     match area {
         "startup" => startup::run().await,
         "pool" => pool::run().await,
+        "query" => query::run().await,
         "demo" => demo::run().await,
         other => Err(format!("there is no area {other}").into()),
     }

@@ -1,0 +1,193 @@
+//! From a request to a SELECT, and from its rows to a page.
+
+use super::{
+    Key, Keyset,
+    condition::After,
+    cursor::{Cursor, CursorError, CursorKey, Place},
+};
+use crate::{BuildError, Condition, Expr, Exprs, Select, SqlType, col, expr::json_array, writer::Writer};
+use sqlx::{FromRow, Row, postgres::PgRow};
+
+/// The column that brings the values of the sort keys along; a row type does not have to know it.
+const POSITION: &str = "cursor_position";
+
+/// How many rows a page has at most: 1 to 1,000.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PageSize(u16);
+
+impl PageSize {
+    /// The largest page.
+    pub const MAX: u16 = 1_000;
+
+    /// So many rows.
+    ///
+    /// # Errors
+    /// [`BuildError::PageSize`] for none, or too many.
+    pub fn new(rows: u16) -> Result<Self, BuildError> {
+        if rows == 0 || rows > Self::MAX {
+            return Err(BuildError::PageSize { rows, max: Self::MAX });
+        }
+        Ok(Self(rows))
+    }
+
+    /// The number.
+    #[must_use]
+    pub const fn rows(self) -> u16 {
+        self.0
+    }
+}
+
+/// A list, ready to be read page by page.
+#[derive(Clone, Debug)]
+pub struct Pages {
+    keyset: Keyset,
+    key: CursorKey,
+    bound_to: String,
+}
+
+/// Which page is wanted; see [`Pages::request`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageRequest {
+    place: Place,
+    position: Vec<Option<String>>,
+    size: PageSize,
+}
+
+/// Rows of one page in the order of the list, and the way on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page<T> {
+    /// The rows.
+    pub items: Vec<T>,
+    /// The page behind this one, if there is more.
+    pub next: Option<Cursor>,
+    /// The page before this one, if there is one.
+    pub previous: Option<Cursor>,
+}
+
+impl<T> Page<T> {
+    /// The same page of something else.
+    pub fn map<U>(self, of: impl FnMut(T) -> U) -> Page<U> {
+        Page { items: self.items.into_iter().map(of).collect(), next: self.next, previous: self.previous }
+    }
+}
+
+impl Pages {
+    /// A list in this order, with cursors that are signed with this key.
+    #[must_use]
+    pub const fn new(keyset: Keyset, key: CursorKey) -> Self {
+        Self { keyset, key, bound_to: String::new() }
+    }
+
+    /// Cursors that are good only together with this text: whose list it is, by which filter. Somebody else's cursor is then
+    /// refused, and so is one that was made under another filter.
+    #[must_use]
+    pub fn bound_to(self, bound_to: impl Into<String>) -> Self {
+        Self { bound_to: bound_to.into(), ..self }
+    }
+
+    /// The first page, or the one that a cursor means.
+    ///
+    /// # Errors
+    /// [`CursorError::Forged`] or [`CursorError::OtherOrder`].
+    pub fn request(&self, cursor: Option<&str>, size: PageSize) -> Result<PageRequest, CursorError> {
+        let (place, position) = match cursor {
+            Some(text) => Cursor::open(&self.key, &self.bound_to, &self.keyset, text)?,
+            None => (Place::First, Vec::new()),
+        };
+        Ok(PageRequest { place, position, size })
+    }
+
+    /// The last page.
+    #[must_use]
+    pub fn last(&self, size: PageSize) -> PageRequest {
+        PageRequest { place: Place::Last, position: Vec::new(), size }
+    }
+
+    /// Adds to a SELECT what makes it the page: a condition, the order, a limit and one more result column. It must have
+    /// none of ORDER BY, LIMIT, OFFSET, and not group.
+    pub fn select(&self, select: Select, request: &PageRequest) -> Select {
+        let backwards = request.place.is_backwards();
+        let keys: Vec<Key> = self.keyset.keys.iter().map(|key| key.turned(backwards)).collect();
+        let mut select =
+            select.columns(json_array(Position(&self.keyset)).cast(SqlType::Text).alias(POSITION));
+        if !request.position.is_empty() {
+            let after = After { keyset: &self.keyset, keys: &keys, position: &request.position };
+            select = select.filter(Condition(after));
+        }
+        for key in &keys {
+            select = select.order_by(key.order(&self.keyset.column(key)));
+        }
+        // One more than the page holds tells whether there is another.
+        select.limit(u32::from(request.size.rows()) + 1)
+    }
+
+    /// Makes the page of the rows that the SELECT gave.
+    ///
+    /// # Errors
+    /// The decoder's for a row that is not a `T`; [`CursorError`] in a [`sqlx::Error::Decode`] for one that did not come from
+    /// [`select`](Self::select).
+    pub fn page<T>(&self, mut rows: Vec<PgRow>, request: &PageRequest) -> Result<Page<T>, sqlx::Error>
+    where
+        T: for<'r> FromRow<'r, PgRow>,
+    {
+        let size = usize::from(request.size.rows());
+        let more = rows.len() > size;
+        rows.truncate(size);
+        if request.place.is_backwards() {
+            rows.reverse();
+        }
+        let cursor = |place: Place, row: Option<&PgRow>| -> Result<Option<Cursor>, sqlx::Error> {
+            let position = row.map_or(Ok(Vec::new()), |row| self.position(row))?;
+            let sealed = Cursor::seal(&self.key, &self.bound_to, &self.keyset, place, &position);
+            sealed.map(Some).map_err(|error| sqlx::Error::Decode(Box::new(error)))
+        };
+        // Past either end of the list the way back is the page at that end.
+        let (before, after) = match (rows.first(), rows.last()) {
+            (Some(first), Some(last)) => ((Place::Before, Some(first)), (Place::After, Some(last))),
+            _ => ((Place::Last, None), (Place::First, None)),
+        };
+        let (has_next, has_previous) = match request.place {
+            Place::First => (more, false),
+            Place::After => (more, true),
+            Place::Last => (false, more),
+            Place::Before => (true, more),
+        };
+        let next = if has_next { cursor(after.0, after.1)? } else { None };
+        let previous = if has_previous { cursor(before.0, before.1)? } else { None };
+        let items = rows.iter().map(T::from_row).collect::<Result<_, _>>()?;
+        Ok(Page { items, next, previous })
+    }
+
+    /// The values of a row's sort keys, as text.
+    fn position(&self, row: &PgRow) -> Result<Vec<Option<String>>, sqlx::Error> {
+        let missing = || sqlx::Error::Decode(Box::new(CursorError::NoPosition));
+        let text: String = row.try_get(POSITION)?;
+        let values: Vec<serde_json::Value> = serde_json::from_str(&text).map_err(|_| missing())?;
+        if values.len() != self.keyset.keys.len() {
+            return Err(missing());
+        }
+        // JSON, as its times do not depend on the session's settings, and its numbers keep every digit.
+        Ok(values
+            .into_iter()
+            .map(|value| match value {
+                serde_json::Value::Null => None,
+                serde_json::Value::String(text) => Some(text),
+                other => Some(other.to_string()),
+            })
+            .collect())
+    }
+}
+
+/// The columns of the sort keys.
+struct Position<'a>(&'a Keyset);
+
+impl Exprs for Position<'_> {
+    fn write_list(self, writer: &mut Writer) {
+        for (position, key) in self.0.keys.iter().enumerate() {
+            if position > 0 {
+                writer.push(", ");
+            }
+            col(&self.0.column(key)).write(writer);
+        }
+    }
+}
