@@ -1,7 +1,12 @@
 //! Writing a plan into the queue.
 
-use crate::{Edge, Error, Plan, settle::tell_dependants};
+use crate::{
+    Edge, Error, Plan,
+    settle::tell_dependants,
+    statement::{changed, rows, scalars},
+};
 use db_model::{TaskId, TaskStatus, task::NewTask};
+use db_query::{Insert, Lock, OnConflict, Select, Update, asc, coalesce, col, constant, now, unnest};
 use sqlx::PgConnection;
 use std::collections::{HashMap, HashSet};
 
@@ -76,12 +81,14 @@ async fn lock_outside(conn: &mut PgConnection, plan: &Plan) -> Result<Vec<(TaskI
         return Ok(Vec::new());
     }
     let ids: Vec<TaskId> = outside.keys().copied().collect();
+    let statement = Select::from("tasks")
+        .columns(["id", "status"])
+        .filter(col("id").any(ids))
+        .order_by(asc("id"))
+        .lock(Lock::for_share())
+        .build();
     let found: Vec<(TaskId, TaskStatus)> =
-        sqlx::query_as("SELECT id, status FROM tasks WHERE id = ANY($1) ORDER BY id FOR SHARE")
-            .bind(ids)
-            .fetch_all(conn)
-            .await
-            .map_err(Error::during("lock the tasks that others wait for"))?;
+        rows(conn, "lock the tasks that others wait for", statement).await?;
     let there: HashSet<TaskId> = found.iter().map(|&(id, _)| id).collect();
     match outside.iter().find(|(id, _)| !there.contains(id)) {
         Some((&missing, &task)) => Err(Error::UnknownDependency { task, missing }),
@@ -97,37 +104,56 @@ async fn insert(
     fn column<'a, T>(tasks: &'a [NewTask], pick: impl Fn(&'a NewTask) -> T) -> Vec<T> {
         tasks.iter().map(pick).collect()
     }
-    sqlx::query_scalar(
-        "INSERT INTO tasks (id, title, description, requirements, metadata, priority, created_by, assigned_to, \
-             parent_task_id, queue, kind, unique_key, max_attempts, run_after, waiting_on) \
-         SELECT id, title, description, requirements, metadata, priority, created_by, assigned_to, \
-             parent_task_id, queue, kind, unique_key, max_attempts, coalesce(run_after, now()), waiting_on \
-         FROM unnest($1::uuid[], $2::text[], $3::text[], $4::jsonb[], $5::jsonb[], $6::smallint[], $7::text[], \
-             $8::text[], $9::uuid[], $10::text[], $11::text[], $12::text[], $13::int[], $14::timestamptz[], \
-             $15::int[]) \
-             AS new (id, title, description, requirements, metadata, priority, created_by, assigned_to, \
-                     parent_task_id, queue, kind, unique_key, max_attempts, run_after, waiting_on) \
-         ON CONFLICT (queue, unique_key) WHERE unique_key IS NOT NULL AND status IN ('pending', 'in_progress') \
-         DO NOTHING RETURNING id",
-    )
-    .bind(column(tasks, |task| task.id))
-    .bind(column(tasks, |task| task.title.as_str()))
-    .bind(column(tasks, |task| task.description.as_deref()))
-    .bind(column(tasks, |task| &task.requirements))
-    .bind(column(tasks, |task| &task.metadata))
-    .bind(column(tasks, |task| i16::from(task.priority.get())))
-    .bind(column(tasks, |task| task.created_by.as_deref()))
-    .bind(column(tasks, |task| task.assigned_to.as_deref()))
-    .bind(column(tasks, |task| task.parent_task_id))
-    .bind(column(tasks, |task| task.queue.as_str()))
-    .bind(column(tasks, |task| task.kind.as_str()))
-    .bind(column(tasks, |task| task.unique_key.as_deref()))
-    .bind(column(tasks, |task| task.max_attempts))
-    .bind(column(tasks, |task| task.run_after))
-    .bind(column(tasks, |task| waiting.get(&task.id).copied().unwrap_or(0)))
-    .fetch_all(conn)
-    .await
-    .map_err(Error::during("enqueue tasks"))
+    const COLUMNS: [&str; 13] = [
+        "id",
+        "title",
+        "description",
+        "requirements",
+        "metadata",
+        "priority",
+        "created_by",
+        "assigned_to",
+        "parent_task_id",
+        "queue",
+        "kind",
+        "unique_key",
+        "max_attempts",
+    ];
+    let all: Vec<&str> = COLUMNS.into_iter().chain(["run_after", "waiting_on"]).collect();
+    let is_open = col("status")
+        .eq_to(constant(TaskStatus::Pending.as_str()))
+        .or(col("status").eq_to(constant(TaskStatus::InProgress.as_str())));
+    let statement = Insert::into("tasks", &all)
+        .from_query(|q| {
+            q.from(unnest("new", |arrays| {
+                arrays
+                    .column("id", column(tasks, |task| task.id))
+                    .column("title", column(tasks, |task| task.title.as_str()))
+                    .column("description", column(tasks, |task| task.description.as_deref()))
+                    .column("requirements", column(tasks, |task| &task.requirements))
+                    .column("metadata", column(tasks, |task| &task.metadata))
+                    .column("priority", column(tasks, |task| i16::from(task.priority.get())))
+                    .column("created_by", column(tasks, |task| task.created_by.as_deref()))
+                    .column("assigned_to", column(tasks, |task| task.assigned_to.as_deref()))
+                    .column("parent_task_id", column(tasks, |task| task.parent_task_id))
+                    .column("queue", column(tasks, |task| task.queue.as_str()))
+                    .column("kind", column(tasks, |task| task.kind.as_str()))
+                    .column("unique_key", column(tasks, |task| task.unique_key.as_deref()))
+                    .column("max_attempts", column(tasks, |task| task.max_attempts))
+                    .column("run_after", column(tasks, |task| task.run_after))
+                    .column("waiting_on", column(tasks, |task| waiting.get(&task.id).copied().unwrap_or(0)));
+            }))
+            .columns(COLUMNS)
+            .columns((coalesce((col("run_after"), now())).alias("run_after"), "waiting_on"))
+        })
+        .on_conflict(
+            OnConflict::columns(&["queue", "unique_key"])
+                .only(col("unique_key").is_not_null().and(is_open))
+                .do_nothing(),
+        )
+        .returning(["id"])
+        .build();
+    scalars(conn, "enqueue tasks", statement).await
 }
 
 /// Takes back the wait for tasks that were not inserted after all.
@@ -143,28 +169,30 @@ async fn release_from_duplicates(
         *released.entry(edge.task).or_default() += 1;
     }
     let (ids, counts): (Vec<TaskId>, Vec<i32>) = released.into_iter().unzip();
-    sqlx::query(
-        "UPDATE tasks SET waiting_on = waiting_on - released.n \
-         FROM unnest($1::uuid[], $2::int[]) AS released (id, n) WHERE tasks.id = released.id",
-    )
-    .bind(ids)
-    .bind(counts)
-    .execute(conn)
-    .await
-    .map_err(Error::during("release tasks from duplicates"))?;
+    let statement = Update::table("tasks")
+        .set_expr("waiting_on", col("waiting_on") - col("released.n"))
+        .from(unnest("released", |arrays| {
+            arrays.column("id", ids).column("n", counts);
+        }))
+        .filter(col("tasks.id").eq_col("released.id"))
+        .build();
+    changed(conn, "release tasks from duplicates", statement).await?;
     Ok(())
 }
 
 async fn insert_edges(conn: &mut PgConnection, edges: &[Edge]) -> Result<(), Error> {
-    sqlx::query(
-        "INSERT INTO task_dependencies (task_id, depends_on, on_failure) \
-         SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[])",
-    )
-    .bind(edges.iter().map(|edge| edge.task).collect::<Vec<_>>())
-    .bind(edges.iter().map(|edge| edge.depends_on).collect::<Vec<_>>())
-    .bind(edges.iter().map(|edge| edge.on_failure.as_str()).collect::<Vec<_>>())
-    .execute(conn)
-    .await
-    .map_err(Error::during("enqueue dependencies"))?;
+    const COLUMNS: &[&str] = &["task_id", "depends_on", "on_failure"];
+    let statement = Insert::into("task_dependencies", COLUMNS)
+        .from_query(|q| {
+            q.from(unnest("new", |arrays| {
+                arrays
+                    .column("task_id", edges.iter().map(|edge| edge.task).collect())
+                    .column("depends_on", edges.iter().map(|edge| edge.depends_on).collect())
+                    .column("on_failure", edges.iter().map(|edge| edge.on_failure.as_str()).collect());
+            }))
+            .columns(COLUMNS)
+        })
+        .build();
+    changed(conn, "enqueue dependencies", statement).await?;
     Ok(())
 }

@@ -42,6 +42,15 @@ pub enum Error {
         #[source]
         source: sqlx::Error,
     },
+    /// A statement of ours is wrong.
+    #[error("cannot {action}: the statement cannot be built")]
+    Build {
+        /// What was tried.
+        action: &'static str,
+        /// What is wrong with it.
+        #[source]
+        source: db_query::BuildError,
+    },
     /// A row could not be written.
     #[error("cannot write what a task left")]
     Model(#[from] db_model::Error),

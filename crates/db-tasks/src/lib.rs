@@ -41,6 +41,7 @@ mod enqueue;
 mod error;
 mod plan;
 mod settle;
+mod statement;
 mod worker;
 
 pub use claim::{Claim, Claimed, Reclaim, Reclaimed, claim, extend, reclaim};

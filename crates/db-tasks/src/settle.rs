@@ -1,11 +1,18 @@
 //! Ending a claim: completed, failed, tried again, or given back untouched.
 
-use crate::{Claimed, Error};
+use crate::{
+    Claimed, Error, OnFailure,
+    statement::{changed, scalars},
+};
 use chrono::{DateTime, Utc};
 use db_model::{
     ErrorLogId, ErrorType, ExecutionId, ExecutionStatus, TaskId, TaskStatus,
     error_log::{self, NewErrorLog},
     execution::{self, NewExecution},
+};
+use db_query::{
+    Lock, SqlType, Update, asc, case, clock_timestamp, col, constant, constant_null, count_all, cte,
+    make_interval, unnest,
 };
 use serde_json::{Value, json};
 use sqlx::PgConnection;
@@ -115,31 +122,46 @@ async fn write(conn: &mut PgConnection, outcomes: &[Outcome]) -> Result<Vec<Task
         Ending::Completed { result } => result.clone(),
         _ => None,
     };
-    sqlx::query_scalar(
-        "WITH ended AS MATERIALIZED ( \
-             SELECT tasks.id, new.status, new.result, new.delay, new.released \
-             FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::jsonb[], $5::float8[], $6::bool[]) \
-                 AS new (id, token, status, result, delay, released) \
-             JOIN tasks USING (id) \
-             WHERE tasks.status = 'in_progress' AND tasks.lease_token = new.token \
-             ORDER BY tasks.id FOR UPDATE OF tasks) \
-         UPDATE tasks SET status = ended.status, result = ended.result, claimed_by = NULL, \
-             lease_expires_at = NULL, attempts = attempts - ended.released::int, \
-             run_after = CASE WHEN ended.delay IS NULL THEN run_after \
-                              ELSE clock_timestamp() + make_interval(secs => ended.delay) END, \
-             completed_at = CASE WHEN ended.status <> 'pending' THEN clock_timestamp() END, \
-             updated_at = clock_timestamp() \
-         FROM ended WHERE tasks.id = ended.id RETURNING tasks.id",
-    )
-    .bind(outcomes.iter().map(|outcome| outcome.task.id).collect::<Vec<_>>())
-    .bind(outcomes.iter().map(|outcome| outcome.task.lease_token).collect::<Vec<_>>())
-    .bind(outcomes.iter().map(|outcome| outcome.ending.status().as_str()).collect::<Vec<_>>())
-    .bind(outcomes.iter().map(result).collect::<Vec<_>>())
-    .bind(outcomes.iter().map(delay).collect::<Vec<_>>())
-    .bind(outcomes.iter().map(|outcome| outcome.ending == Ending::Released).collect::<Vec<_>>())
-    .fetch_all(conn)
-    .await
-    .map_err(Error::during("settle tasks"))
+    let is_open = || col("ended.status").eq_to(constant(TaskStatus::Pending.as_str()));
+    let statement = Update::table("tasks")
+        .with(cte("ended").materialized(), |q| {
+            q.from(unnest("new", |arrays| {
+                arrays
+                    .column("id", column(outcomes, |outcome| outcome.task.id))
+                    .column("token", column(outcomes, |outcome| outcome.task.lease_token))
+                    .column("status", column(outcomes, |outcome| outcome.ending.status().as_str()))
+                    .column("result", column(outcomes, result))
+                    .column("delay", column(outcomes, delay))
+                    .column("released", column(outcomes, |outcome| outcome.ending == Ending::Released));
+            }))
+            .columns(["tasks.id", "new.status", "new.result", "new.delay", "new.released"])
+            .join_using("tasks", &["id"])
+            .filter(col("tasks.status").eq_to(constant(TaskStatus::InProgress.as_str())))
+            .filter(col("tasks.lease_token").eq_col("new.token"))
+            .order_by(asc("tasks.id"))
+            .lock(Lock::for_update().of(&["tasks"]))
+        })
+        .set_expr("status", col("ended.status"))
+        .set_expr("result", col("ended.result"))
+        .set_expr("claimed_by", constant_null())
+        .set_expr("lease_expires_at", constant_null())
+        .set_expr("attempts", col("attempts") - col("ended.released").cast(SqlType::Int4))
+        .set_expr(
+            "run_after",
+            case(col("ended.delay").is_null(), col("run_after"))
+                .otherwise(clock_timestamp() + make_interval(col("ended.delay"))),
+        )
+        .set_expr("completed_at", case(!is_open(), clock_timestamp()).end())
+        .set_expr("updated_at", clock_timestamp())
+        .from("ended")
+        .filter(col("tasks.id").eq_col("ended.id"))
+        .returning(["tasks.id"])
+        .build();
+    scalars(conn, "settle tasks", statement).await
+}
+
+fn column<'a, T>(outcomes: &'a [Outcome], pick: impl Fn(&'a Outcome) -> T) -> Vec<T> {
+    outcomes.iter().map(pick).collect()
 }
 
 /// Writes an execution for each attempt, and an error for each that failed.
@@ -195,23 +217,36 @@ pub(crate) async fn tell_dependants(
     }
     let cancelled = cancel_blocked(conn, failed).await?;
     let unsuccessful: Vec<TaskId> = failed.iter().chain(&cancelled).copied().collect();
-    sqlx::query(
-        "WITH told AS ( \
-             UPDATE task_dependencies SET told = true \
-             WHERE NOT told AND (depends_on = ANY($1) OR (depends_on = ANY($2) AND on_failure = 'continue')) \
-             RETURNING task_id), \
-         counted AS (SELECT task_id, count(*)::int AS n FROM told GROUP BY task_id), \
-         waiting AS MATERIALIZED ( \
-             SELECT tasks.id, counted.n FROM counted JOIN tasks ON tasks.id = counted.task_id \
-             ORDER BY tasks.id FOR UPDATE OF tasks) \
-         UPDATE tasks SET waiting_on = waiting_on - waiting.n, updated_at = clock_timestamp() \
-         FROM waiting WHERE tasks.id = waiting.id",
-    )
-    .bind(completed)
-    .bind(unsuccessful)
-    .execute(conn)
-    .await
-    .map_err(Error::during("make waiting tasks ready"))?;
+    let statement = Update::table("tasks")
+        .with("told", |q| {
+            q.update("task_dependencies")
+                .set("told", true)
+                .filter(!col("told").holds())
+                .filter(
+                    col("depends_on").any(completed.to_vec()).or(col("depends_on")
+                        .any(unsuccessful)
+                        .and(col("on_failure").eq_to(constant(OnFailure::Continue.as_str())))),
+                )
+                .returning(["task_id"])
+        })
+        .with("counted", |q| {
+            q.from("told")
+                .columns(("task_id", count_all().cast(SqlType::Int4).alias("n")))
+                .group_by(&["task_id"])
+        })
+        .with(cte("waiting").materialized(), |q| {
+            q.from("counted")
+                .columns(["tasks.id", "counted.n"])
+                .join("tasks", col("tasks.id").eq_col("counted.task_id"))
+                .order_by(asc("tasks.id"))
+                .lock(Lock::for_update().of(&["tasks"]))
+        })
+        .set_expr("waiting_on", col("waiting_on") - col("waiting.n"))
+        .set_expr("updated_at", clock_timestamp())
+        .from("waiting")
+        .filter(col("tasks.id").eq_col("waiting.id"))
+        .build();
+    changed(conn, "make waiting tasks ready", statement).await?;
     Ok(cancelled.len() as u64)
 }
 
@@ -228,20 +263,34 @@ async fn cancel_blocked(conn: &mut PgConnection, failed: &[TaskId]) -> Result<Ve
 }
 
 async fn cancel_pass(conn: &mut PgConnection, failed: &[TaskId]) -> Result<Vec<TaskId>, Error> {
-    sqlx::query_scalar(
-        "WITH RECURSIVE blocked (id) AS ( \
-             SELECT task_id FROM task_dependencies WHERE depends_on = ANY($1) AND on_failure = 'block' \
-             UNION \
-             SELECT task_id FROM task_dependencies JOIN blocked ON depends_on = blocked.id \
-             WHERE on_failure = 'block'), \
-         locked AS MATERIALIZED ( \
-             SELECT tasks.id FROM tasks JOIN blocked USING (id) \
-             WHERE tasks.status = 'pending' ORDER BY tasks.id FOR UPDATE OF tasks) \
-         UPDATE tasks SET status = 'cancelled', completed_at = clock_timestamp(), updated_at = clock_timestamp() \
-         FROM locked WHERE tasks.id = locked.id RETURNING tasks.id",
-    )
-    .bind(failed)
-    .fetch_all(conn)
-    .await
-    .map_err(Error::during("cancel what depends on a failed task"))
+    let blocks = || col("on_failure").eq_to(constant(OnFailure::Block.as_str()));
+    let statement = Update::table("tasks")
+        .with(cte("blocked").columns(&["id"]).recursive(), |q| {
+            q.from("task_dependencies")
+                .columns(["task_id"])
+                .filter(col("depends_on").any(failed.to_vec()))
+                .filter(blocks())
+                .union(|q| {
+                    q.from("task_dependencies")
+                        .columns(["task_id"])
+                        .join("blocked", col("depends_on").eq_col("blocked.id"))
+                        .filter(blocks())
+                })
+        })
+        .with(cte("locked").materialized(), |q| {
+            q.from("tasks")
+                .columns(["tasks.id"])
+                .join_using("blocked", &["id"])
+                .filter(col("tasks.status").eq_to(constant(TaskStatus::Pending.as_str())))
+                .order_by(asc("tasks.id"))
+                .lock(Lock::for_update().of(&["tasks"]))
+        })
+        .set_expr("status", constant(TaskStatus::Cancelled.as_str()))
+        .set_expr("completed_at", clock_timestamp())
+        .set_expr("updated_at", clock_timestamp())
+        .from("locked")
+        .filter(col("tasks.id").eq_col("locked.id"))
+        .returning(["tasks.id"])
+        .build();
+    scalars(conn, "cancel what depends on a failed task", statement).await
 }

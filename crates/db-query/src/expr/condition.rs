@@ -1,6 +1,6 @@
 //! Conditions, and how they combine.
 
-use super::Expr;
+use super::{Expr, Operand};
 use crate::{BuildError, writer::Writer};
 
 /// An expression that is true, false or NULL. `!condition` turns it round.
@@ -53,6 +53,11 @@ impl<E: Expr> std::ops::Not for Condition<E> {
     fn not(self) -> Self::Output {
         Condition(Negated(self.0))
     }
+}
+
+/// A condition as a value: true, false or NULL.
+pub fn condition<E: Expr>(condition: Condition<E>) -> Operand<Condition<E>> {
+    Operand(condition)
 }
 
 /// `NOT (condition)`

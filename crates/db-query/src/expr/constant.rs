@@ -77,3 +77,18 @@ impl<C: Constant> Expr for Literal<C> {
         self.0.write_constant(writer);
     }
 }
+
+/// See [`constant_null`].
+#[derive(Clone, Copy, Debug)]
+pub struct Null;
+
+/// NULL, of whatever type is expected there.
+pub const fn constant_null() -> Operand<Null> {
+    Operand(Null)
+}
+
+impl Expr for Null {
+    fn write(self, writer: &mut Writer) {
+        writer.push("NULL");
+    }
+}

@@ -11,8 +11,8 @@ mod search;
 mod subquery;
 
 pub use case::{Case, Otherwise, case};
-pub use condition::{Condition, all_of, any_of};
-pub use constant::{Constant, constant};
+pub use condition::{Condition, all_of, any_of, condition};
+pub use constant::{Constant, constant, constant_null};
 pub use function::{
     Call, array_agg, avg, clock_timestamp, coalesce, count, count_all, excluded, func, json_agg, json_array,
     lower, make_interval, max, min, now, row_number, string_agg, sum,

@@ -180,14 +180,7 @@ impl<H: Handler> Shared<H> {
     async fn next_ready(&self) -> Result<Option<Duration>, Error> {
         let seconds: Option<f64> = persist(|| async {
             let mut lease = self.pool.acquire().await?;
-            sqlx::query_scalar(
-                "SELECT extract(epoch FROM min(run_after) - clock_timestamp())::float8 FROM tasks \
-                 WHERE queue = $1 AND status = 'pending' AND waiting_on = 0",
-            )
-            .bind(&self.settings.queue)
-            .fetch_one(lease.vouched())
-            .await
-            .map_err(Error::during("look for the next task"))
+            claim::until_next(lease.vouched(), &self.settings.queue).await
         })
         .await?;
         Ok(seconds.map(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::ZERO)))
@@ -279,22 +272,11 @@ impl<H: Handler> Shared<H> {
             return Ok(());
         }
         let released = persist(|| async {
-            let (ids, tokens): (Vec<_>, Vec<i64>) = held.iter().copied().unzip();
             let mut lease = self.pool.acquire().await?;
-            sqlx::query(
-                "UPDATE tasks SET status = 'pending', claimed_by = NULL, lease_expires_at = NULL, \
-                     attempts = attempts - 1, updated_at = clock_timestamp() \
-                 FROM unnest($1::uuid[], $2::bigint[]) AS held (id, token) \
-                 WHERE tasks.id = held.id AND status = 'in_progress' AND lease_token = held.token",
-            )
-            .bind(ids)
-            .bind(tokens)
-            .execute(lease.vouched())
-            .await
-            .map_err(Error::during("give back tasks"))
+            claim::release(lease.vouched(), &held).await
         })
         .await?;
-        self.progress.released.fetch_add(released.rows_affected(), Relaxed);
+        self.progress.released.fetch_add(released, Relaxed);
         self.held.remove(held.iter().map(|(id, _)| id));
         Ok(())
     }
