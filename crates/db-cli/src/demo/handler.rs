@@ -4,6 +4,7 @@ use super::{
     measure::{MeasureError, Measures, measure},
     path_text,
     plan::PACKAGE,
+    store,
 };
 use db_core::BoxError;
 use db_model::{
@@ -61,7 +62,7 @@ pub(super) enum Output {
 
 /// Sums over the files of a package.
 #[derive(Debug, Serialize, sqlx::FromRow)]
-pub(super) struct PackageSums {
+pub(crate) struct PackageSums {
     files: i64,
     lines: i64,
     functions: i64,
@@ -111,16 +112,9 @@ impl Analyser {
     async fn package(&self, task: &PackageTask) -> Result<PackageSums, Failure> {
         let sum = async {
             let mut lease = self.pool.acquire().await.map_err(|error| error.to_string())?;
-            sqlx::query_as(
-                "SELECT count(*) AS files, coalesce(sum(lines), 0) AS lines, \
-                     coalesce(sum(functions), 0) AS functions, coalesce(sum(complexity), 0) AS complexity \
-                 FROM code_analysis WHERE root = $1 AND package = $2",
-            )
-            .bind(&self.root_text)
-            .bind(&task.package)
-            .fetch_one(&mut *lease)
-            .await
-            .map_err(|error| error.to_string())
+            store::package_sums(&mut lease, &self.root_text, &task.package)
+                .await
+                .map_err(|error| db_core::with_causes(&error))
         };
         sum.await.map_err(|message: String| Failure::transient(ErrorType::Database, message))
     }

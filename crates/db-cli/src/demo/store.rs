@@ -1,11 +1,16 @@
 //! What the demonstration asks the database besides running tasks.
 
-use super::plan::{FILE, Known, Seen};
+use super::{
+    handler::PackageSums,
+    plan::{FILE, Known, Seen},
+};
 use chrono::{DateTime, Utc};
-use db_model::TaskStatus;
-use db_query::{BuildError, Select, col, count_all, desc};
+use db_model::{ErrorType, TaskStatus};
+use db_query::{
+    BuildError, Delete, Select, SqlType, Statement, asc, coalesce, col, constant, count_all, desc, func, sum,
+};
 use serde::Serialize;
-use sqlx::{Executor, FromRow, PgConnection};
+use sqlx::{Executor, FromRow, PgConnection, Row, postgres::PgRow};
 use std::collections::{BTreeMap, HashMap};
 
 /// An error of a query here.
@@ -45,16 +50,16 @@ pub struct TopFile {
 
 /// Takes the demonstration for this session; `false` when another has it. It ends with the connection.
 pub(crate) async fn try_lock(conn: &mut PgConnection) -> Result<bool, StoreError> {
-    Ok(sqlx::query_scalar("SELECT pg_try_advisory_lock(hashtextextended('cairn demo', 0))")
-        .fetch_one(conn)
-        .await?)
+    let key = func("hashtextextended", (constant("cairn demo"), constant(0)));
+    let statement = Select::of(func("pg_try_advisory_lock", key).alias("locked")).build()?;
+    Ok(conn.fetch_one(statement).await?.try_get("locked")?)
 }
 
 /// Drops tasks that an interrupted run has left waiting: they are planned anew from what the tree is like now.
 pub(crate) async fn drop_waiting(conn: &mut PgConnection, queue: &str) -> Result<u64, StoreError> {
-    let dropped =
-        sqlx::query("DELETE FROM tasks WHERE queue = $1 AND status = 'pending'").bind(queue).execute(conn);
-    Ok(dropped.await?.rows_affected())
+    let pending = col("status").eq_to(constant(TaskStatus::Pending.as_str()));
+    let statement = Delete::from("tasks").filter(col("queue").eq(queue)).filter(pending).build()?;
+    Ok(conn.execute(statement).await?.rows_affected())
 }
 
 /// The files that need no second look: those that were measured, and those that were refused for what is in them. A
@@ -65,22 +70,34 @@ pub(crate) async fn known(
     queue: &str,
     max_file_size: u64,
 ) -> Result<Known, StoreError> {
-    const MEASURED: &str =
-        "SELECT file_path, size_bytes, modified_ns, package FROM code_analysis WHERE root = $1";
-    const REFUSED: &str = "SELECT DISTINCT ON (title) title, (requirements->>'size')::bigint, \
-             (requirements->>'modified_ns')::bigint, requirements->>'package' \
-         FROM tasks JOIN error_logs ON error_logs.task_id = tasks.id \
-         WHERE queue = $1 AND kind = $2 AND status = 'failed' \
-             AND (error_type = 'validation' OR (requirements->>'size')::bigint > $3) \
-         ORDER BY title, tasks.completed_at DESC";
-    let measured: Vec<(String, i64, i64, String)> =
-        sqlx::query_as(MEASURED).bind(root).fetch_all(&mut *conn).await?;
-    let refused: Vec<(String, i64, i64, String)> = sqlx::query_as(REFUSED)
-        .bind(queue)
-        .bind(FILE)
-        .bind(i64::try_from(max_file_size).unwrap_or(i64::MAX))
-        .fetch_all(conn)
-        .await?;
+    let measured = Select::from("code_analysis")
+        .columns(["file_path", "size_bytes", "modified_ns", "package"])
+        .filter(col("root").eq(root))
+        .build()?;
+    let measured: Vec<(String, i64, i64, String)> = rows(conn, measured).await?;
+    let told = |key: &'static str| col("requirements").get_text(constant(key));
+    let size = || told("size").cast(SqlType::Int8);
+    let refused = Select::from("tasks")
+        .distinct_on(&["title"])
+        .columns((
+            "title",
+            size().alias("size_bytes"),
+            told("modified_ns").cast(SqlType::Int8).alias("modified_ns"),
+            told("package").alias("package"),
+        ))
+        .join("error_logs", col("error_logs.task_id").eq_col("tasks.id"))
+        .filter(col("queue").eq(queue))
+        .filter(col("kind").eq(FILE))
+        .filter(col("status").eq_to(constant(TaskStatus::Failed.as_str())))
+        .filter(
+            col("error_type")
+                .eq_to(constant(ErrorType::Validation.as_str()))
+                .or(size().gt(i64::try_from(max_file_size).unwrap_or(i64::MAX))),
+        )
+        .order_by(asc("title"))
+        .order_by(desc("tasks.completed_at"))
+        .build()?;
+    let refused: Vec<(String, i64, i64, String)> = rows(conn, refused).await?;
     let mut files = HashMap::with_capacity(measured.len() + refused.len());
     // Measures are forgotten when a file is looked at again, so where there are some they are newer than a refusal.
     for (path, size_bytes, modified_ns, package) in measured.into_iter().chain(refused) {
@@ -91,11 +108,11 @@ pub(crate) async fn known(
 
 /// Forgets files that are no more, or that are about to be looked at again.
 pub(crate) async fn forget(conn: &mut PgConnection, root: &str, paths: &[String]) -> Result<(), StoreError> {
-    sqlx::query("DELETE FROM code_analysis WHERE root = $1 AND file_path = ANY($2)")
-        .bind(root)
-        .bind(paths)
-        .execute(conn)
-        .await?;
+    let statement = Delete::from("code_analysis")
+        .filter(col("root").eq(root))
+        .filter(col("file_path").any(paths.to_vec()))
+        .build()?;
+    conn.execute(statement).await?;
     Ok(())
 }
 
@@ -115,11 +132,10 @@ pub(crate) async fn top(conn: &mut PgConnection, root: &str, files: u32) -> Resu
         .filter(col("root").eq(root))
         .filter(col("complexity").gt(0_i32))
         .order_by(desc("complexity"))
-        .order_by(db_query::asc("file_path"))
+        .order_by(asc("file_path"))
         .limit(files)
         .build()?;
-    let rows = conn.fetch_all(statement).await?;
-    Ok(rows.iter().map(TopFile::from_row).collect::<Result<_, _>>()?)
+    rows(conn, statement).await
 }
 
 /// How many tasks of the queue stand where, over all runs; every status has a number.
@@ -134,8 +150,7 @@ pub(crate) async fn by_status(
         .build()?;
     let mut counts: BTreeMap<&'static str, i64> =
         TaskStatus::ALL.iter().map(|status| (status.as_str(), 0)).collect();
-    for row in conn.fetch_all(statement).await? {
-        let (status, n): (TaskStatus, i64) = FromRow::from_row(&row)?;
+    for (status, n) in rows::<(TaskStatus, i64)>(conn, statement).await? {
         counts.insert(status.as_str(), n);
     }
     Ok(counts)
@@ -147,12 +162,41 @@ pub(crate) async fn failures(
     queue: &str,
     since: DateTime<Utc>,
 ) -> Result<Vec<(String, String)>, StoreError> {
-    Ok(sqlx::query_as(
-        "SELECT title, coalesce(error_message, '') FROM tasks JOIN error_logs ON error_logs.task_id = tasks.id \
-         WHERE queue = $1 AND status = 'failed' AND error_logs.created_at >= $2 ORDER BY title",
-    )
-    .bind(queue)
-    .bind(since)
-    .fetch_all(conn)
-    .await?)
+    let statement = Select::from("tasks")
+        .columns(("title", coalesce((col("error_message"), constant(""))).alias("message")))
+        .join("error_logs", col("error_logs.task_id").eq_col("tasks.id"))
+        .filter(col("queue").eq(queue))
+        .filter(col("status").eq_to(constant(TaskStatus::Failed.as_str())))
+        .filter(col("error_logs.created_at").ge(since))
+        .order_by(asc("title"))
+        .build()?;
+    rows(conn, statement).await
+}
+
+/// Sums over the files of a package.
+pub(crate) async fn package_sums(
+    conn: &mut PgConnection,
+    root: &str,
+    package: &str,
+) -> Result<PackageSums, StoreError> {
+    let total = |column| coalesce((sum(col(column)), constant(0)));
+    let statement = Select::from("code_analysis")
+        .columns((
+            count_all().alias("files"),
+            total("lines").alias("lines"),
+            total("functions").alias("functions"),
+            total("complexity").alias("complexity"),
+        ))
+        .filter(col("root").eq(root))
+        .filter(col("package").eq(package))
+        .build()?;
+    Ok(PackageSums::from_row(&conn.fetch_one(statement).await?)?)
+}
+
+async fn rows<T>(conn: &mut PgConnection, statement: Statement) -> Result<Vec<T>, StoreError>
+where
+    T: for<'r> FromRow<'r, PgRow>,
+{
+    let rows = conn.fetch_all(statement).await?;
+    Ok(rows.iter().map(T::from_row).collect::<Result<_, _>>()?)
 }
