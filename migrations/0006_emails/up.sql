@@ -88,6 +88,8 @@ CREATE INDEX emails_unread_idx ON emails (user_id, received_at DESC, id DESC)
 COMMENT ON INDEX emails_unread_idx IS 'Unread mail of an owner, newest first, and how much there is';
 CREATE INDEX emails_thread_idx ON emails (thread_id, received_at, id) WHERE thread_id IS NOT NULL;
 COMMENT ON INDEX emails_thread_idx IS 'Messages of a thread in order; the foreign key, when a thread is deleted';
+CREATE INDEX emails_references_idx ON emails USING gin (reference_ids);
+COMMENT ON INDEX emails_references_idx IS 'Answers to a message that came before it, to join their threads';
 CREATE INDEX emails_search_idx ON emails USING gin (search, labels);
 COMMENT ON INDEX emails_search_idx IS 'Full text over subject and body; messages with a label; both at once';
 

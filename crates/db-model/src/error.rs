@@ -1,19 +1,19 @@
 //! What may go wrong with a row, and whether it may be tried again.
 
 use db_core::{Classify, Retry};
-use uuid::Uuid;
+use db_query::BuildError;
 
 /// Error of every function of this crate.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// There is no such row.
+    /// There is no such row, or it is deleted.
     #[error("{table} has no row {id}")]
     NotFound {
         /// The table.
         table: &'static str,
-        /// The key that was looked for.
-        id: Uuid,
+        /// The key that was looked for; its parts separated by slashes.
+        id: String,
     },
     /// The row is in a status that the wanted one may not follow. Nothing was changed.
     #[error("{table} {id} cannot go from {from} to {to}")]
@@ -21,17 +21,61 @@ pub enum Error {
         /// The table.
         table: &'static str,
         /// The row.
-        id: Uuid,
+        id: String,
         /// The status it has.
         from: &'static str,
         /// The status it was to get.
         to: &'static str,
     },
-    /// The database refused the row or the statement, or could not be asked.
-    #[error("cannot {action}")]
+    /// Somebody else has changed the row since it was read. Nothing was changed: read it again.
+    #[error("{table} {id} has version {found}, not {expected}")]
+    Stale {
+        /// The table.
+        table: &'static str,
+        /// The row.
+        id: String,
+        /// The version that was read.
+        expected: i64,
+        /// The version that the row has now.
+        found: i64,
+    },
+    /// A constraint refused the row, and with it the whole statement.
+    #[error("{table} refuses {}: {constraint}", Refusal { column: *column, value: value.as_deref() })]
+    Refused {
+        /// The table.
+        table: &'static str,
+        /// The constraint or unique index, as [`Error::constraint`] has it.
+        constraint: String,
+        /// The column, where the constraint is about a single one.
+        column: Option<&'static str>,
+        /// What the column was to get, cut off after 100 characters; `None` for secrets, and where many rows were
+        /// written at once.
+        value: Option<String>,
+        /// The driver's error.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// The statement names what there is not, or cannot be built. Nothing was changed.
+    #[error(transparent)]
+    Statement(#[from] BuildError),
+    /// The operating system gives no random bytes, so there can be no token.
+    #[error("the operating system gives no random bytes")]
+    NoRandomness,
+    /// A step of a plan waits for one that does not come before it. Nothing was written.
+    #[error("step {position} depends on step {depends_on}, which does not come before it")]
+    UnknownStep {
+        /// The step's number, from 1.
+        position: i16,
+        /// What it is to wait for.
+        depends_on: i16,
+    },
+    /// The database refused the statement for another reason, or could not be asked.
+    #[error("cannot {action} {table}")]
     Database {
-        /// What was tried, as in "insert a task".
+        /// What was tried, as in "insert into".
         action: &'static str,
+        /// The table or view.
+        table: &'static str,
         /// The driver's error.
         #[source]
         source: sqlx::Error,
@@ -39,30 +83,54 @@ pub enum Error {
 }
 
 impl Error {
-    /// For `map_err`: says what was tried.
-    pub(crate) fn during(action: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
-        move |source| Self::Database { action, source }
-    }
-
     /// Name of the constraint that refused the row, if one did.
     #[must_use]
     pub fn constraint(&self) -> Option<&str> {
         match self {
-            Self::Database { source, .. } => source.as_database_error()?.constraint(),
-            Self::NotFound { .. } | Self::Transition { .. } => None,
+            Self::Refused { constraint, .. } => Some(constraint),
+            _ => None,
+        }
+    }
+
+    fn sqlx(&self) -> Option<&sqlx::Error> {
+        match self {
+            Self::Refused { source, .. } | Self::Database { source, .. } => Some(source),
+            _ => None,
         }
     }
 }
 
 impl Classify for Error {
+    // The pool's `retry_of` knows more, of failures of its own; here connections are bare, and a program that has rows
+    // should not have to have that pool.
     fn retry(&self) -> Retry {
-        let Self::Database { source, .. } = self else { return Retry::Never };
-        match source {
-            sqlx::Error::Io(_) => Retry::Reconnect,
-            sqlx::Error::Database(error) => {
+        match self.sqlx() {
+            Some(sqlx::Error::Database(error)) => {
                 error.code().map_or(Retry::Never, |code| Retry::of_sqlstate(&code))
             }
+            Some(
+                sqlx::Error::Io(_)
+                | sqlx::Error::Protocol(_)
+                | sqlx::Error::Tls(_)
+                | sqlx::Error::WorkerCrashed,
+            ) => Retry::Reconnect,
             _ => Retry::Never,
+        }
+    }
+}
+
+/// What was refused, as far as it is known.
+struct Refusal<'a> {
+    column: Option<&'static str>,
+    value: Option<&'a str>,
+}
+
+impl std::fmt::Display for Refusal<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.column, self.value) {
+            (Some(column), Some(value)) => write!(f, "{column} {value}"),
+            (Some(column), None) => write!(f, "the {column}"),
+            (None, _) => f.write_str("the row"),
         }
     }
 }

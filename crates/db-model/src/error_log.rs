@@ -1,11 +1,10 @@
 //! Errors met while working, kept for people and for recovery.
 
-use crate::text_enum::text_enum;
-use crate::{Error, ErrorLogId, ExecutionId, TaskId};
+use crate::{Answer, ErrorLogId, ExecutionId, TaskId, entity, repository, text_enum};
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use db_query::{col, desc};
 use serde_json::{Value, json};
-use sqlx::{FromRow, PgConnection};
+use sqlx::PgConnection;
 
 text_enum! {
     /// Where an error came from.
@@ -29,70 +28,41 @@ text_enum! {
     }
 }
 
-/// A row of `error_logs`.
-#[derive(Clone, Debug, PartialEq, FromRow, Serialize, Deserialize)]
-pub struct ErrorLog {
-    /// Key.
-    pub id: ErrorLogId,
-    /// The task, while there is one.
-    pub task_id: Option<TaskId>,
-    /// The execution, while there is one.
-    pub execution_id: Option<ExecutionId>,
-    /// Where it came from.
-    pub error_type: ErrorType,
-    /// What was said.
-    pub error_message: Option<String>,
-    /// Where in the code.
-    pub error_stack: Option<String>,
-    /// What else is known.
-    pub context: Value,
-    /// How often recovery was tried.
-    pub recovery_attempts: i32,
-    /// Whether nobody needs to look at it any more.
-    pub resolved: bool,
-    /// When it was written.
-    pub created_at: DateTime<Utc>,
-}
+entity! {
+    /// A row of `error_logs`.
+    pub struct ErrorLog in "error_logs";
+    /// An error to insert; no secrets.
+    struct NewErrorLog;
 
-macro_rules! columns {
-    () => {
-        "id, task_id, execution_id, error_type, error_message, error_stack, context, recovery_attempts, resolved, \
-         created_at"
-    };
-}
-
-/// An error to insert, unresolved.
-#[derive(Clone, Debug, PartialEq)]
-pub struct NewErrorLog {
-    /// Key.
-    pub id: ErrorLogId,
-    /// The task it stopped.
-    pub task_id: Option<TaskId>,
-    /// The execution it stopped; insert that first.
-    pub execution_id: Option<ExecutionId>,
-    /// Where it came from.
-    pub error_type: ErrorType,
-    /// What was said; no secrets.
-    pub error_message: Option<String>,
-    /// Where in the code.
-    pub error_stack: Option<String>,
-    /// What else is known; no secrets.
-    pub context: Value,
-}
-
-impl NewErrorLog {
-    /// An error of this type that belongs to no task.
-    #[must_use]
-    pub fn new(error_type: ErrorType, message: impl Into<String>) -> Self {
-        Self {
-            id: ErrorLogId::generate(),
-            task_id: None,
-            execution_id: None,
-            error_type,
-            error_message: Some(message.into()),
-            error_stack: None,
-            context: json!({}),
-        }
+    id {
+        /// Key.
+        id: ErrorLogId,
+    }
+    required {
+        /// Where it came from.
+        error_type: ErrorType,
+    }
+    optional {
+        /// The task, while there is one.
+        task_id: TaskId,
+        /// The execution, while there is one; insert that first.
+        execution_id: ExecutionId,
+        /// What was said.
+        error_message: String,
+        /// Where in the code.
+        error_stack: String,
+    }
+    default {
+        /// What else is known.
+        context: Value = json!({}),
+        /// How often recovery was tried.
+        recovery_attempts: i32 = 0,
+        /// Whether nobody needs to look at it any more.
+        resolved: bool = false,
+    }
+    database {
+        /// When it was written.
+        created_at: DateTime<Utc>,
     }
 }
 
@@ -115,47 +85,35 @@ impl Default for ErrorLogFilter {
     }
 }
 
-/// Inserts all of them in one statement, and returns how many there were.
+/// Inserts all of them, and returns how many there were.
 ///
 /// # Errors
-/// [`Error::Database`] when a constraint refuses a row, which refuses them all, or the server cannot be asked.
-pub async fn insert_many(conn: &mut PgConnection, new: &[NewErrorLog]) -> Result<u64, Error> {
-    let done = sqlx::query(
-        "INSERT INTO error_logs (id, task_id, execution_id, error_type, error_message, error_stack, context) \
-         SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::jsonb[])",
-    )
-    .bind(new.iter().map(|row| row.id).collect::<Vec<_>>())
-    .bind(new.iter().map(|row| row.task_id).collect::<Vec<_>>())
-    .bind(new.iter().map(|row| row.execution_id).collect::<Vec<_>>())
-    .bind(new.iter().map(|row| row.error_type.as_str()).collect::<Vec<_>>())
-    .bind(new.iter().map(|row| row.error_message.as_deref()).collect::<Vec<_>>())
-    .bind(new.iter().map(|row| row.error_stack.as_deref()).collect::<Vec<_>>())
-    .bind(new.iter().map(|row| &row.context).collect::<Vec<_>>())
-    .execute(conn)
-    .await
-    .map_err(Error::during("insert errors"))?;
-    Ok(done.rows_affected())
+/// [`Error::Refused`](crate::Error::Refused) when a constraint refuses a row, which refuses them all, [`Error::Database`](crate::Error::Database) when the server cannot
+/// be asked.
+#[track_caller]
+pub fn insert_many<'c>(conn: &'c mut PgConnection, new: &'c [NewErrorLog]) -> Answer<'c, u64> {
+    repository::insert_many(conn, new)
 }
 
 /// The errors that the filter names, newest first.
 ///
 /// # Errors
-/// [`Error::Database`] when the server cannot be asked.
-pub async fn list(conn: &mut PgConnection, filter: &ErrorLogFilter) -> Result<Vec<ErrorLog>, Error> {
-    sqlx::query_as(concat!(
-        "SELECT ",
-        columns!(),
-        " FROM error_logs \
-         WHERE ($1::text IS NULL OR error_type = $1) \
-           AND ($2::uuid IS NULL OR task_id = $2) \
-           AND ($3::bool IS NULL OR resolved = $3) \
-         ORDER BY created_at DESC, id DESC LIMIT $4"
-    ))
-    .bind(filter.error_type)
-    .bind(filter.task_id)
-    .bind(filter.resolved)
-    .bind(i64::from(filter.limit))
-    .fetch_all(conn)
-    .await
-    .map_err(Error::during("list errors"))
+/// [`Error::Database`](crate::Error::Database) when the server cannot be asked.
+#[track_caller]
+pub fn list<'c>(conn: &'c mut PgConnection, filter: &ErrorLogFilter) -> Answer<'c, Vec<ErrorLog>> {
+    repository::find(conn, |mut errors| {
+        if let Some(error_type) = filter.error_type {
+            errors = errors.filter(col("error_type").eq(error_type));
+        }
+        if let Some(task_id) = filter.task_id {
+            errors = errors.filter(col("task_id").eq(task_id));
+        }
+        errors = match filter.resolved {
+            Some(true) => errors.filter(col("resolved").holds()),
+            // As the partial index has it.
+            Some(false) => errors.filter(!col("resolved").holds()),
+            None => errors,
+        };
+        errors.order_by(desc("created_at")).order_by(desc("id")).limit(filter.limit.into())
+    })
 }

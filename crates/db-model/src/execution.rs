@@ -1,11 +1,10 @@
 //! Executions: the attempts of agents at tasks.
 
-use crate::text_enum::text_enum;
-use crate::{Error, ExecutionId, TaskId};
+use crate::{Answer, ExecutionId, TaskId, entity, repository, text_enum};
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use db_query::{asc, col, now};
 use serde_json::{Value, json};
-use sqlx::{FromRow, PgConnection};
+use sqlx::PgConnection;
 
 text_enum! {
     /// Where an execution stands.
@@ -21,16 +20,13 @@ text_enum! {
         /// Ended, or never begun, because it was no longer wanted.
         Cancelled = "cancelled",
     }
+    transitions {
+        Pending => Running | Cancelled,
+        Running => Completed | Failed | Cancelled,
+    }
 }
 
 impl ExecutionStatus {
-    /// Whether `next` may follow; the trigger `task_executions_status_change` says the same, and a test compares.
-    #[must_use]
-    pub const fn can_become(self, next: Self) -> bool {
-        use ExecutionStatus::{Cancelled, Completed, Failed, Pending, Running};
-        matches!((self, next), (Pending, Running | Cancelled) | (Running, Completed | Failed | Cancelled))
-    }
-
     /// Whether nothing follows: a retry is a new execution.
     #[must_use]
     pub const fn is_final(self) -> bool {
@@ -38,92 +34,50 @@ impl ExecutionStatus {
     }
 }
 
-/// A row of `task_executions`.
-#[derive(Clone, Debug, PartialEq, FromRow, Serialize, Deserialize)]
-pub struct Execution {
-    /// Key.
-    pub id: ExecutionId,
-    /// The task.
-    pub task_id: TaskId,
-    /// Kind of agent, such as `claude-code`.
-    pub agent_type: String,
-    /// How the agent was set up.
-    pub agent_config: Value,
-    /// Where it stands.
-    pub status: ExecutionStatus,
-    /// What the agent reported, a JSON array.
-    pub logs: Value,
-    /// What went wrong.
-    pub error_details: Option<Value>,
-    /// Which attempt at the task this is, from 1.
-    pub attempt: i32,
-    /// Which worker ran it.
-    pub worker: Option<String>,
-    /// When it could have begun.
-    pub queued_at: Option<DateTime<Utc>>,
-    /// When it began.
-    pub started_at: Option<DateTime<Utc>>,
-    /// When it ended.
-    pub completed_at: Option<DateTime<Utc>>,
-    /// When the row was written.
-    pub created_at: DateTime<Utc>,
-}
+entity! {
+    /// A row of `task_executions`.
+    pub struct Execution in "task_executions";
+    /// An execution to insert: before, while or after it runs. Times and status must agree: all but `Pending` and
+    /// `Cancelled` have `started_at`, the final ones have `completed_at`.
+    struct NewExecution;
 
-macro_rules! columns {
-    () => {
-        "id, task_id, agent_type, agent_config, status, logs, error_details, attempt, worker, queued_at, \
-         started_at, completed_at, created_at"
-    };
-}
-
-/// An execution to insert: before, while or after it runs. Times and status must agree: all but `Pending` and
-/// `Cancelled` have `started_at`, the final ones have `completed_at`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct NewExecution {
-    /// Key, made here so that errors may refer to the execution before it is inserted.
-    pub id: ExecutionId,
-    /// The task.
-    pub task_id: TaskId,
-    /// Kind of agent; not empty.
-    pub agent_type: String,
-    /// How the agent is set up.
-    pub agent_config: Value,
-    /// Where it stands.
-    pub status: ExecutionStatus,
-    /// What the agent reported, a JSON array.
-    pub logs: Value,
-    /// What went wrong.
-    pub error_details: Option<Value>,
-    /// Which attempt at the task this is, from 1.
-    pub attempt: i32,
-    /// Which worker runs it.
-    pub worker: Option<String>,
-    /// When it could have begun.
-    pub queued_at: Option<DateTime<Utc>>,
-    /// When it began.
-    pub started_at: Option<DateTime<Utc>>,
-    /// When it ended.
-    pub completed_at: Option<DateTime<Utc>>,
-}
-
-impl NewExecution {
-    /// The first attempt of an agent at a task, not begun.
-    #[must_use]
-    pub fn new(task_id: TaskId, agent_type: impl Into<String>) -> Self {
-        Self {
-            id: ExecutionId::generate(),
-            task_id,
-            agent_type: agent_type.into(),
-            agent_config: json!({}),
-            status: ExecutionStatus::Pending,
-            logs: json!([]),
-            error_details: None,
-            attempt: 1,
-            worker: None,
-            queued_at: None,
-            started_at: None,
-            completed_at: None,
-        }
+    id {
+        /// Key.
+        id: ExecutionId,
+    }
+    required {
+        /// The task.
+        task_id: TaskId,
+        /// Kind of agent, such as `claude-code`; not empty.
+        agent_type: String,
+    }
+    optional {
+        /// What went wrong.
+        error_details: Value,
+        /// Which worker ran it.
+        worker: String,
+        /// When it could have begun.
+        queued_at: DateTime<Utc>,
+        /// When it began.
+        started_at: DateTime<Utc>,
+        /// When it ended.
+        completed_at: DateTime<Utc>,
+    }
+    default {
+        /// How the agent was set up.
+        agent_config: Value = json!({}),
+        /// What the agent reported, a JSON array.
+        logs: Value = json!([]),
+        /// Which attempt at the task this is, from 1.
+        attempt: i32 = 1,
+    }
+    status {
+        /// Where it stands.
+        status: ExecutionStatus = ExecutionStatus::Pending,
+    }
+    database {
+        /// When the row was written.
+        created_at: DateTime<Utc>,
     }
 }
 
@@ -153,126 +107,55 @@ impl Outcome<'_> {
     }
 }
 
-/// Inserts all of them in one statement, and returns how many there were.
+/// Inserts all of them, and returns how many there were.
 ///
 /// # Errors
-/// [`Error::Database`] when a constraint refuses a row, which refuses them all, or the server cannot be asked.
-pub async fn insert_many(conn: &mut PgConnection, new: &[NewExecution]) -> Result<u64, Error> {
-    let done = sqlx::query(
-        "INSERT INTO task_executions (id, task_id, agent_type, agent_config, status, logs, error_details, attempt, \
-             worker, queued_at, started_at, completed_at) \
-         SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::jsonb[], $5::text[], $6::jsonb[], \
-             $7::jsonb[], $8::int[], $9::text[], $10::timestamptz[], $11::timestamptz[], $12::timestamptz[])",
-    )
-    .bind(new.iter().map(|row| row.id).collect::<Vec<_>>())
-    .bind(new.iter().map(|row| row.task_id).collect::<Vec<_>>())
-    .bind(new.iter().map(|row| row.agent_type.as_str()).collect::<Vec<_>>())
-    .bind(new.iter().map(|row| &row.agent_config).collect::<Vec<_>>())
-    .bind(new.iter().map(|row| row.status.as_str()).collect::<Vec<_>>())
-    .bind(new.iter().map(|row| &row.logs).collect::<Vec<_>>())
-    .bind(new.iter().map(|row| row.error_details.as_ref()).collect::<Vec<_>>())
-    .bind(new.iter().map(|row| row.attempt).collect::<Vec<_>>())
-    .bind(new.iter().map(|row| row.worker.as_deref()).collect::<Vec<_>>())
-    .bind(new.iter().map(|row| row.queued_at).collect::<Vec<_>>())
-    .bind(new.iter().map(|row| row.started_at).collect::<Vec<_>>())
-    .bind(new.iter().map(|row| row.completed_at).collect::<Vec<_>>())
-    .execute(conn)
-    .await
-    .map_err(Error::during("insert executions"))?;
-    Ok(done.rows_affected())
+/// [`Error::Refused`](crate::Error::Refused) when a constraint refuses a row, which refuses them all, [`Error::Database`](crate::Error::Database) when the server cannot
+/// be asked.
+#[track_caller]
+pub fn insert_many<'c>(conn: &'c mut PgConnection, new: &'c [NewExecution]) -> Answer<'c, u64> {
+    repository::insert_many(conn, new)
 }
 
 /// Marks a pending execution as running from now.
 ///
 /// # Errors
-/// [`Error::Transition`] when it is not pending, [`Error::NotFound`] without such an execution, [`Error::Database`]
+/// [`Error::Transition`](crate::Error::Transition) when it is not pending, [`Error::NotFound`](crate::Error::NotFound) without such an execution, [`Error::Database`](crate::Error::Database)
 /// when the server cannot be asked.
-pub async fn start(conn: &mut PgConnection, id: ExecutionId, worker: &str) -> Result<Execution, Error> {
-    let started = sqlx::query_as(concat!(
-        "UPDATE task_executions SET status = 'running', worker = $2, started_at = now() \
-         WHERE id = $1 AND status = 'pending' RETURNING ",
-        columns!()
-    ))
-    .bind(id)
-    .bind(worker)
-    .fetch_optional(&mut *conn)
-    .await
-    .map_err(Error::during("start an execution"))?;
-    match started {
-        Some(execution) => Ok(execution),
-        None => Err(why_unchanged(conn, id, ExecutionStatus::Running).await?),
-    }
+#[track_caller]
+pub fn start<'c>(conn: &'c mut PgConnection, id: ExecutionId, worker: &str) -> Answer<'c, Execution> {
+    repository::set_status_with(conn, &id, ExecutionStatus::Running, |executions| {
+        executions.set("worker", worker).set_expr("started_at", now())
+    })
 }
 
 /// Ends an execution now. A pending one can only be cancelled.
 ///
 /// # Errors
-/// [`Error::Transition`] when the outcome may not follow, [`Error::NotFound`] without such an execution,
-/// [`Error::Database`] when the server cannot be asked.
-pub async fn finish(
-    conn: &mut PgConnection,
+/// [`Error::Transition`](crate::Error::Transition) when the outcome may not follow, [`Error::NotFound`](crate::Error::NotFound) without such an execution,
+/// [`Error::Database`](crate::Error::Database) when the server cannot be asked.
+#[track_caller]
+pub fn finish<'c>(
+    conn: &'c mut PgConnection,
     id: ExecutionId,
     outcome: Outcome<'_>,
-) -> Result<Execution, Error> {
-    let to = outcome.status();
-    let from: Vec<&str> =
-        ExecutionStatus::ALL.iter().filter(|from| from.can_become(to)).map(|from| from.as_str()).collect();
+) -> Answer<'c, Execution> {
     let details = match outcome {
         Outcome::Failed { details } => Some(details),
         Outcome::Completed | Outcome::Cancelled => None,
     };
-    let finished = sqlx::query_as(concat!(
-        "UPDATE task_executions SET status = $2, error_details = $3, completed_at = now() \
-         WHERE id = $1 AND status = ANY($4) RETURNING ",
-        columns!()
-    ))
-    .bind(id)
-    .bind(to)
-    .bind(details)
-    .bind(from)
-    .fetch_optional(&mut *conn)
-    .await
-    .map_err(Error::during("finish an execution"))?;
-    match finished {
-        Some(execution) => Ok(execution),
-        None => Err(why_unchanged(conn, id, to).await?),
-    }
+    repository::set_status_with(conn, &id, outcome.status(), |executions| {
+        executions.set("error_details", details).set_expr("completed_at", now())
+    })
 }
 
 /// The attempts at a task, in order.
 ///
 /// # Errors
-/// [`Error::Database`] when the server cannot be asked.
-pub async fn list_for_task(conn: &mut PgConnection, task_id: TaskId) -> Result<Vec<Execution>, Error> {
-    sqlx::query_as(concat!(
-        "SELECT ",
-        columns!(),
-        " FROM task_executions WHERE task_id = $1 ORDER BY attempt, created_at"
-    ))
-    .bind(task_id)
-    .fetch_all(conn)
-    .await
-    .map_err(Error::during("list executions"))
-}
-
-async fn why_unchanged(
-    conn: &mut PgConnection,
-    id: ExecutionId,
-    to: ExecutionStatus,
-) -> Result<Error, Error> {
-    let from: Option<ExecutionStatus> =
-        sqlx::query_scalar("SELECT status FROM task_executions WHERE id = $1")
-            .bind(id)
-            .fetch_optional(conn)
-            .await
-            .map_err(Error::during("read the status of an execution"))?;
-    Ok(match from {
-        Some(from) => Error::Transition {
-            table: "task_executions",
-            id: id.into(),
-            from: from.as_str(),
-            to: to.as_str(),
-        },
-        None => Error::NotFound { table: "task_executions", id: id.into() },
+/// [`Error::Database`](crate::Error::Database) when the server cannot be asked.
+#[track_caller]
+pub fn list_for_task<'c>(conn: &'c mut PgConnection, task_id: TaskId) -> Answer<'c, Vec<Execution>> {
+    repository::find(conn, |executions| {
+        executions.filter(col("task_id").eq(task_id)).order_by(asc("attempt")).order_by(asc("created_at"))
     })
 }

@@ -25,22 +25,59 @@
 //! # }
 //! ```
 
+pub mod agent;
+pub mod agent_metric;
+mod catalogue;
 pub mod code_analysis;
+pub mod decision;
+pub mod entity;
 mod error;
 pub mod error_log;
 pub mod execution;
+mod full_text;
 mod id;
+pub mod knowledge;
+pub mod learning;
+pub mod mail;
+pub mod n_plus_one;
+pub mod password;
+pub mod plan;
+pub mod preference;
 mod priority;
+pub mod profile;
+pub mod repository;
+pub mod research;
+pub mod research_source;
+mod run;
+pub mod security_event;
+pub mod session;
+pub mod sign_in;
 pub mod task;
 mod text_enum;
+mod urgency;
+pub mod user;
 
+pub use catalogue::CATALOGUE;
 pub use code_analysis::AnalysisMethod;
 pub use error::{Error, UnknownText};
 pub use error_log::ErrorType;
 pub use execution::ExecutionStatus;
-pub use id::{CodeAnalysisId, ErrorLogId, ExecutionId, TaskId};
+pub use id::{
+    AgentId, AuditLogId, CodeAnalysisId, DecisionId, EmailAttachmentId, EmailId, EmailThreadId, ErrorLogId,
+    ExecutionId, KnowledgeEntryId, LearningEventId, LearningPatternId, PlanId, PlanStepId, PrValidationId,
+    ResearchQueryId, ResearchResultId, ResearchSourceId, SecurityEventId, SessionId, TaskId, UserId,
+};
 pub use priority::{Priority, PriorityError};
 pub use task::TaskStatus;
+pub use urgency::Urgency;
+pub use user::UserStatus;
+
+use std::pin::Pin;
+
+/// What a function of this crate that asks the server returns: a future that any runtime's thread may poll.
+///
+/// It is no `async fn`, as those cannot see the line that called them; see [`n_plus_one`].
+pub type Answer<'c, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'c>>;
 
 /// The migrations of this schema, oldest first, as they were when this crate was compiled.
 pub const MIGRATIONS: &[db_migrate::Embedded] = include!(concat!(env!("OUT_DIR"), "/migrations.rs"));

@@ -1,8 +1,10 @@
 //! How urgent a task is.
 
+use crate::entity::ColumnType;
+use db_query::{Arrays, Kind};
 use serde::{Deserialize, Serialize};
 use sqlx::error::BoxDynError;
-use sqlx::postgres::{PgArgumentBuffer, PgTypeInfo, PgValueRef};
+use sqlx::postgres::{PgArgumentBuffer, PgHasArrayType, PgTypeInfo, PgValueRef};
 use sqlx::{Decode, Encode, Postgres, Type, encode::IsNull};
 use std::fmt;
 
@@ -77,6 +79,20 @@ impl<'r> Decode<'r, Postgres> for Priority {
         let value = <i16 as Decode<'r, Postgres>>::decode(value)?;
         let refused = PriorityError { value: value.into() };
         Ok(Self::new(u8::try_from(value).map_err(|_| refused)?)?)
+    }
+}
+
+impl PgHasArrayType for Priority {
+    fn array_type_info() -> PgTypeInfo {
+        <i16 as PgHasArrayType>::array_type_info()
+    }
+}
+
+impl ColumnType for Priority {
+    const KIND: Kind = Kind::Int2;
+
+    fn write_array(name: &str, values: Vec<Option<&Self>>, arrays: &mut Arrays<'_>) {
+        arrays.column(name, values);
     }
 }
 

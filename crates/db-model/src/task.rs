@@ -1,11 +1,12 @@
 //! Tasks: work to be done, which is also the queue that workers claim from.
 
-use crate::text_enum::text_enum;
-use crate::{Error, Priority, TaskId};
+use crate::{Answer, Priority, TaskId, entity, repository, run::Call, text_enum};
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use db_query::{
+    Op, Select, asc, clock_timestamp, col, constant, count_all, desc, make_interval, now, row_of, value,
+};
 use serde_json::{Value, json};
-use sqlx::{FromRow, PgConnection};
+use sqlx::PgConnection;
 use std::time::Duration;
 
 text_enum! {
@@ -22,21 +23,15 @@ text_enum! {
         /// No longer wanted; may be queued again.
         Cancelled = "cancelled",
     }
+    transitions {
+        Pending => InProgress | Cancelled,
+        InProgress => Completed | Failed | Cancelled | Pending,
+        Failed => Pending,
+        Cancelled => Pending,
+    }
 }
 
 impl TaskStatus {
-    /// Whether `next` may follow; the trigger `tasks_status_change` says the same, and a test compares the two.
-    #[must_use]
-    pub const fn can_become(self, next: Self) -> bool {
-        use TaskStatus::{Cancelled, Completed, Failed, InProgress, Pending};
-        matches!(
-            (self, next),
-            (Pending, InProgress | Cancelled)
-                | (InProgress, Completed | Failed | Cancelled | Pending)
-                | (Failed | Cancelled, Pending)
-        )
-    }
-
     /// Whether the task is at rest: completed, failed or cancelled.
     #[must_use]
     pub const fn is_final(self) -> bool {
@@ -44,123 +39,76 @@ impl TaskStatus {
     }
 }
 
-/// A row of `tasks`.
-#[derive(Clone, Debug, PartialEq, FromRow, Serialize, Deserialize)]
-pub struct Task {
-    /// Key.
-    pub id: TaskId,
-    /// What is to be done, in one line.
-    pub title: String,
-    /// What is to be done, at length.
-    pub description: Option<String>,
-    /// What the worker needs to know.
-    pub requirements: Value,
-    /// What others want to remember about the task.
-    pub metadata: Value,
-    /// Where it stands.
-    pub status: TaskStatus,
-    /// How urgent it is.
-    pub priority: Priority,
-    /// Who asked for it.
-    pub created_by: Option<String>,
-    /// Who is to do it.
-    pub assigned_to: Option<String>,
-    /// The task that this one is a part of.
-    pub parent_task_id: Option<TaskId>,
-    /// When it was asked for.
-    pub created_at: DateTime<Utc>,
-    /// When the row last changed.
-    pub updated_at: DateTime<Utc>,
-    /// When its latest attempt began.
-    pub started_at: Option<DateTime<Utc>>,
-    /// When it became final.
-    pub completed_at: Option<DateTime<Utc>>,
-    /// The queue it is in.
-    pub queue: String,
-    /// Which worker code it is for.
-    pub kind: String,
-    /// At most one task of a queue with this key is pending or in progress.
-    pub unique_key: Option<String>,
-    /// Claims so far.
-    pub attempts: i32,
-    /// Claims after which it is given up.
-    pub max_attempts: i32,
-    /// It is not claimed before.
-    pub run_after: DateTime<Utc>,
-    /// Dependencies not yet settled; 0 means ready.
-    pub waiting_on: i32,
-    /// The worker that holds the lease.
-    pub claimed_by: Option<String>,
-    /// Fencing token: grows with each claim.
-    pub lease_token: i64,
-    /// After this another worker may take it over.
-    pub lease_expires_at: Option<DateTime<Utc>>,
-    /// What the worker returned.
-    pub result: Option<Value>,
-}
+entity! {
+    /// A row of `tasks`.
+    pub struct Task in "tasks";
+    /// A task to insert: of the queue `default` and the kind `task`, of the lowest priority, tried once, ready at once,
+    /// unless told otherwise.
+    struct NewTask;
 
-macro_rules! columns {
-    () => {
-        "id, title, description, requirements, metadata, status, priority, created_by, assigned_to, \
-         parent_task_id, created_at, updated_at, started_at, completed_at, queue, kind, unique_key, attempts, \
-         max_attempts, run_after, waiting_on, claimed_by, lease_token, lease_expires_at, result"
-    };
-}
-
-/// A task to insert. Make it with [`NewTask::new`] and name what differs:
-/// `NewTask { priority, ..NewTask::new("title") }`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct NewTask {
-    /// Key, made here so that other rows may refer to the task before it is inserted.
-    pub id: TaskId,
-    /// What is to be done, in one line; not empty.
-    pub title: String,
-    /// What is to be done, at length.
-    pub description: Option<String>,
-    /// What the worker needs to know.
-    pub requirements: Value,
-    /// What others want to remember about the task.
-    pub metadata: Value,
-    /// How urgent it is.
-    pub priority: Priority,
-    /// Who asks for it.
-    pub created_by: Option<String>,
-    /// Who is to do it.
-    pub assigned_to: Option<String>,
-    /// The task that this one is a part of.
-    pub parent_task_id: Option<TaskId>,
-    /// The queue; not empty.
-    pub queue: String,
-    /// Which worker code it is for; not empty.
-    pub kind: String,
-    /// At most one task of a queue with this key is pending or in progress.
-    pub unique_key: Option<String>,
-    /// Claims after which it is given up; at least 1.
-    pub max_attempts: i32,
-    /// Not to be claimed before; `None` means at once.
-    pub run_after: Option<DateTime<Utc>>,
-}
-
-impl NewTask {
-    /// A task of the queue `default` and the kind `task`, of the lowest priority, tried once, ready at once.
-    #[must_use]
-    pub fn new(title: impl Into<String>) -> Self {
-        Self {
-            id: TaskId::generate(),
-            title: title.into(),
-            description: None,
-            requirements: json!({}),
-            metadata: json!({}),
-            priority: Priority::LOWEST,
-            created_by: None,
-            assigned_to: None,
-            parent_task_id: None,
-            queue: "default".to_owned(),
-            kind: "task".to_owned(),
-            unique_key: None,
-            max_attempts: 1,
-            run_after: None,
-        }
+    id {
+        /// Key.
+        id: TaskId,
+    }
+    required {
+        /// What is to be done, in one line; not empty.
+        title: String,
+    }
+    optional {
+        /// What is to be done, at length.
+        description: String,
+        /// Who asked for it.
+        created_by: String,
+        /// Who is to do it.
+        assigned_to: String,
+        /// The task that this one is a part of.
+        parent_task_id: TaskId,
+        /// At most one task of a queue with this key is pending or in progress.
+        unique_key: String,
+    }
+    default {
+        /// What the worker needs to know.
+        requirements: Value = json!({}),
+        /// What others want to remember about the task.
+        metadata: Value = json!({}),
+        /// How urgent it is.
+        priority: Priority = Priority::LOWEST,
+        /// The queue it is in; not empty.
+        queue: String = "default".to_owned(),
+        /// Which worker code it is for; not empty.
+        kind: String = "task".to_owned(),
+        /// Claims after which it is given up; at least 1.
+        max_attempts: i32 = 1,
+    }
+    status by database {
+        /// Where it stands.
+        status: TaskStatus,
+    }
+    now {
+        /// It is not claimed before.
+        run_after: DateTime<Utc>,
+    }
+    database {
+        /// When it was asked for.
+        created_at: DateTime<Utc>,
+        /// When the row last changed.
+        updated_at: DateTime<Utc>,
+        /// When its latest attempt began.
+        started_at: Option<DateTime<Utc>>,
+        /// When it became final.
+        completed_at: Option<DateTime<Utc>>,
+        /// Claims so far.
+        attempts: i32,
+        /// Dependencies not yet settled; 0 means ready.
+        waiting_on: i32,
+        /// The worker that holds the lease.
+        claimed_by: Option<String>,
+        /// Fencing token: grows with each claim.
+        lease_token: i64,
+        /// After this another worker may take it over.
+        lease_expires_at: Option<DateTime<Utc>>,
+        /// What the worker returned.
+        result: Option<Value>,
     }
 }
 
@@ -237,88 +185,69 @@ impl StatusChange<'_> {
 /// Inserts a pending task and returns its row.
 ///
 /// # Errors
-/// [`Error::Database`] when a constraint refuses the row ([`Error::constraint`] names it, for instance
-/// `tasks_unique_key_idx`) or the server cannot be asked.
-pub async fn insert(conn: &mut PgConnection, new: &NewTask) -> Result<Task, Error> {
-    sqlx::query_as(concat!(
-        "INSERT INTO tasks (id, title, description, requirements, metadata, priority, created_by, assigned_to, \
-             parent_task_id, queue, kind, unique_key, max_attempts, run_after) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, coalesce($14, now())) \
-         RETURNING ",
-        columns!()
-    ))
-    .bind(new.id)
-    .bind(&new.title)
-    .bind(&new.description)
-    .bind(&new.requirements)
-    .bind(&new.metadata)
-    .bind(new.priority)
-    .bind(&new.created_by)
-    .bind(&new.assigned_to)
-    .bind(new.parent_task_id)
-    .bind(&new.queue)
-    .bind(&new.kind)
-    .bind(&new.unique_key)
-    .bind(new.max_attempts)
-    .bind(new.run_after)
-    .fetch_one(conn)
-    .await
-    .map_err(Error::during("insert a task"))
+/// [`Error::Refused`](crate::Error::Refused) by a constraint ([`Error::constraint`](crate::Error::constraint) names it, for instance `tasks_unique_key_idx`),
+/// [`Error::Database`](crate::Error::Database) when the server cannot be asked.
+#[track_caller]
+pub fn insert<'c>(conn: &'c mut PgConnection, new: &'c NewTask) -> Answer<'c, Task> {
+    repository::insert(conn, new)
 }
 
 /// The task with this key, or `None`.
 ///
 /// # Errors
-/// [`Error::Database`] when the server cannot be asked.
-pub async fn get(conn: &mut PgConnection, id: TaskId) -> Result<Option<Task>, Error> {
-    sqlx::query_as(concat!("SELECT ", columns!(), " FROM tasks WHERE id = $1"))
-        .bind(id)
-        .fetch_optional(conn)
-        .await
-        .map_err(Error::during("read a task"))
+/// [`Error::Database`](crate::Error::Database) when the server cannot be asked.
+#[track_caller]
+pub fn get<'c>(conn: &'c mut PgConnection, id: TaskId) -> Answer<'c, Option<Task>> {
+    repository::get(conn, &id)
 }
 
 /// The tasks that the filter names, newest first.
 ///
 /// # Errors
-/// [`Error::Database`] when the server cannot be asked.
-pub async fn list(conn: &mut PgConnection, filter: &TaskFilter) -> Result<Vec<Task>, Error> {
-    let (before_time, before_id) = filter.before.unzip();
-    sqlx::query_as(concat!(
-        "SELECT ",
-        columns!(),
-        " FROM tasks \
-         WHERE ($1::text IS NULL OR status = $1) \
-           AND ($2::text IS NULL OR queue = $2) \
-           AND ($3::text IS NULL OR kind = $3) \
-           AND ($4::text IS NULL OR assigned_to = $4) \
-           AND ($5::uuid IS NULL OR parent_task_id = $5) \
-           AND (created_at, id) < (coalesce($6, 'infinity'), \
-                                   coalesce($7, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)) \
-         ORDER BY created_at DESC, id DESC LIMIT $8"
-    ))
-    .bind(filter.status)
-    .bind(&filter.queue)
-    .bind(&filter.kind)
-    .bind(&filter.assigned_to)
-    .bind(filter.parent_task_id)
-    .bind(before_time)
-    .bind(before_id)
-    .bind(i64::from(filter.limit))
-    .fetch_all(conn)
-    .await
-    .map_err(Error::during("list tasks"))
+/// [`Error::Database`](crate::Error::Database) when the server cannot be asked.
+#[track_caller]
+pub fn list<'c>(conn: &'c mut PgConnection, filter: &TaskFilter) -> Answer<'c, Vec<Task>> {
+    repository::find(conn, |tasks| filter.apply(tasks))
+}
+
+impl TaskFilter {
+    fn apply(&self, mut tasks: Select) -> Select {
+        if let Some(status) = self.status {
+            tasks = tasks.filter(col("status").eq(status));
+        }
+        if let Some(queue) = &self.queue {
+            tasks = tasks.filter(col("queue").eq(queue));
+        }
+        if let Some(kind) = &self.kind {
+            tasks = tasks.filter(col("kind").eq(kind));
+        }
+        if let Some(assigned_to) = &self.assigned_to {
+            tasks = tasks.filter(col("assigned_to").eq(assigned_to));
+        }
+        if let Some(parent) = self.parent_task_id {
+            tasks = tasks.filter(col("parent_task_id").eq(parent));
+        }
+        if let Some((time, id)) = self.before {
+            let last = row_of((value(time), value(id)));
+            tasks = tasks.filter(row_of((col("created_at"), col("id"))).cmp_to(Op::Lt, last));
+        }
+        tasks.order_by(desc("created_at")).order_by(desc("id")).limit(self.limit.into())
+    }
 }
 
 /// How many tasks stand where; a status without tasks is left out. Reads the whole table.
 ///
 /// # Errors
-/// [`Error::Database`] when the server cannot be asked.
-pub async fn count_by_status(conn: &mut PgConnection) -> Result<Vec<(TaskStatus, i64)>, Error> {
-    sqlx::query_as("SELECT status, count(*) FROM tasks GROUP BY status ORDER BY status")
-        .fetch_all(conn)
-        .await
-        .map_err(Error::during("count tasks"))
+/// [`Error::Database`](crate::Error::Database) when the server cannot be asked.
+#[track_caller]
+pub fn count_by_status<'c>(conn: &'c mut PgConnection) -> Answer<'c, Vec<(TaskStatus, i64)>> {
+    let call = Call::new::<Task>("count");
+    let statement = Select::from("tasks")
+        .columns(("status", count_all().alias("tasks")))
+        .group_by(&["status"])
+        .order_by(asc("status"))
+        .build();
+    Box::pin(async move { call.decode(&call.rows(conn, statement).await?) })
 }
 
 /// Changes the status of one task, with all columns that go with it, and returns the row.
@@ -326,63 +255,31 @@ pub async fn count_by_status(conn: &mut PgConnection) -> Result<Vec<(TaskStatus,
 /// An illegal change is found before the row is touched, so the caller's transaction stays usable.
 ///
 /// # Errors
-/// [`Error::Transition`] when the new status may not follow, [`Error::NotFound`] without such a task,
-/// [`Error::Database`] when the server cannot be asked.
-pub async fn set_status(
-    conn: &mut PgConnection,
-    id: TaskId,
-    change: &StatusChange<'_>,
-) -> Result<Task, Error> {
-    const ACTION: &str = "change the status of a task";
+/// [`Error::Transition`](crate::Error::Transition) when the new status may not follow, [`Error::NotFound`](crate::Error::NotFound) without such a task,
+/// [`Error::Database`](crate::Error::Database) when the server cannot be asked.
+#[track_caller]
+pub fn set_status<'c>(conn: &'c mut PgConnection, id: TaskId, change: &StatusChange<'_>) -> Answer<'c, Task> {
     let to = change.to();
-    let from: Vec<&str> =
-        TaskStatus::ALL.iter().filter(|from| from.can_become(to)).map(|from| from.as_str()).collect();
-    let (worker, lease_seconds) = match change {
-        StatusChange::Start { worker, lease } => (Some(*worker), Some(lease.as_secs_f64())),
-        _ => (None, None),
+    let (worker, result) = match change {
+        StatusChange::Start { worker, .. } => (Some(*worker), None),
+        StatusChange::Complete { result } => (None, *result),
+        StatusChange::Fail | StatusChange::Cancel | StatusChange::Requeue => (None, None),
     };
-    let result = match change {
-        StatusChange::Complete { result } => *result,
-        _ => None,
-    };
-    let changed = sqlx::query_as(concat!(
-        "UPDATE tasks SET status = $2, \
-             claimed_by = $3, \
-             lease_expires_at = clock_timestamp() + make_interval(secs => $4), \
-             lease_token = lease_token + ($2 = 'in_progress')::int, \
-             attempts = attempts + ($2 = 'in_progress')::int, \
-             started_at = CASE WHEN $2 = 'in_progress' THEN now() ELSE started_at END, \
-             completed_at = CASE WHEN $2 IN ('completed', 'failed', 'cancelled') THEN now() END, \
-             result = $5, \
-             updated_at = now() \
-         WHERE id = $1 AND status = ANY($6) RETURNING ",
-        columns!()
-    ))
-    .bind(id)
-    .bind(to)
-    .bind(worker)
-    .bind(lease_seconds)
-    .bind(result)
-    .bind(from)
-    .fetch_optional(&mut *conn)
-    .await
-    .map_err(Error::during(ACTION))?;
-    match changed {
-        Some(task) => Ok(task),
-        None => Err(why_unchanged(conn, id, to).await?),
-    }
-}
-
-async fn why_unchanged(conn: &mut PgConnection, id: TaskId, to: TaskStatus) -> Result<Error, Error> {
-    let from: Option<TaskStatus> = sqlx::query_scalar("SELECT status FROM tasks WHERE id = $1")
-        .bind(id)
-        .fetch_optional(conn)
-        .await
-        .map_err(Error::during("read the status of a task"))?;
-    Ok(match from {
-        Some(from) => {
-            Error::Transition { table: "tasks", id: id.into(), from: from.as_str(), to: to.as_str() }
-        }
-        None => Error::NotFound { table: "tasks", id: id.into() },
+    repository::set_status_with(conn, &id, to, |tasks| {
+        let mut tasks = tasks.set("claimed_by", worker).set("result", result);
+        tasks = if to.is_final() {
+            tasks.set_expr("completed_at", now())
+        } else {
+            tasks.set("completed_at", None::<DateTime<Utc>>)
+        };
+        let StatusChange::Start { lease, .. } = change else {
+            return tasks.set("lease_expires_at", None::<DateTime<Utc>>);
+        };
+        let lease = make_interval(value(lease.as_secs_f64()));
+        tasks
+            .set_expr("lease_expires_at", clock_timestamp() + lease)
+            .set_expr("lease_token", col("lease_token") + constant(1))
+            .set_expr("attempts", col("attempts") + constant(1))
+            .set_expr("started_at", now())
     })
 }

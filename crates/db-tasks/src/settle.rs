@@ -190,7 +190,7 @@ async fn trace(conn: &mut PgConnection, worker: &str, outcomes: &[&Outcome]) -> 
                 task_id: Some(outcome.task.id),
                 execution_id: Some(id),
                 context: json!({ "task": outcome.task.title, "attempt": outcome.task.attempts }),
-                ..NewErrorLog::new(error_type, message)
+                ..NewErrorLog::new(error_type).error_message(message)
             });
         }
     }

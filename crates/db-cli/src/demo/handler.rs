@@ -9,7 +9,7 @@ use super::{
 use db_core::BoxError;
 use db_model::{
     AnalysisMethod, ErrorType,
-    code_analysis::{self, FileAnalysis, NewCodeAnalysis},
+    code_analysis::{self, NewCodeAnalysis},
 };
 use db_pool::Pool;
 use db_tasks::{Claimed, Done, Failure, Handler};
@@ -55,7 +55,7 @@ struct PackageTask {
 #[derive(Debug)]
 pub(super) enum Output {
     /// A file's measures, to be stored.
-    File(Box<FileAnalysis>),
+    File(Box<NewCodeAnalysis>),
     /// A package's sums, kept as the task's result.
     Package(PackageSums),
 }
@@ -82,7 +82,7 @@ impl Analyser {
         }
     }
 
-    async fn file(&self, task: FileTask) -> Result<FileAnalysis, Failure> {
+    async fn file(&self, task: FileTask) -> Result<NewCodeAnalysis, Failure> {
         if let Some(problem) = &task.problem {
             return Err(Failure::permanent(ErrorType::System, problem.clone()));
         }
@@ -135,7 +135,7 @@ impl Handler for Analyser {
         let rows: Vec<NewCodeAnalysis> = done
             .iter()
             .filter_map(|done| match &done.output {
-                Output::File(file) => Some(NewCodeAnalysis::new(Some(done.task), (**file).clone())),
+                Output::File(file) => Some((**file).clone().task_id(done.task)),
                 Output::Package(_) => None,
             })
             .collect();
@@ -169,11 +169,9 @@ fn failure(error: &MeasureError) -> Failure {
     Failure::permanent(error_type, error.to_string())
 }
 
-fn row(root: &str, task: FileTask, measured: Measures) -> FileAnalysis {
-    FileAnalysis {
-        root: root.to_owned(),
-        file_path: task.path,
-        package: task.package,
+fn row(root: &str, task: FileTask, measured: Measures) -> NewCodeAnalysis {
+    let method = AnalysisMethod::from(measured.method);
+    NewCodeAnalysis {
         language: measured.language.map(str::to_owned),
         size_bytes: i64::try_from(task.size).unwrap_or(i64::MAX),
         modified_ns: task.modified_ns,
@@ -185,8 +183,8 @@ fn row(root: &str, task: FileTask, measured: Measures) -> FileAnalysis {
         max_nesting: column(measured.shape.max_nesting),
         complexity: column(measured.shape.complexity),
         max_complexity: column(measured.shape.max_complexity),
-        method: AnalysisMethod::from(measured.method),
         note: measured.note,
+        ..NewCodeAnalysis::new(root, task.path, task.package, method)
     }
 }
 

@@ -17,7 +17,7 @@ async fn every_type_is_inserted_and_listed() {
                 task_id: Some(id),
                 error_stack: Some("at main".into()),
                 context: json!({"n": 1}),
-                ..NewErrorLog::new(*error_type, "it broke")
+                ..NewErrorLog::new(*error_type).error_message("it broke")
             })
             .collect();
         assert_eq!(insert_many(&mut conn, &new).await.expect("inserted"), 8);

@@ -1,16 +1,26 @@
 //! The schema and its rows on a real server.
 
+mod agent;
+mod catalogue;
 mod checks;
 mod code_analysis;
 mod deletion;
 mod error_log;
 mod execution;
+mod mail;
+mod repository;
+mod research;
 mod rows;
 mod schema;
 mod search;
+mod security_event;
 mod serving;
+mod sign_in;
+mod stale;
+mod status;
 mod task;
 mod transitions;
+mod user;
 mod views;
 
 use db_model::task::{NewTask, Task};

@@ -33,6 +33,7 @@ const SERVED: &[(&str, &str)] = &[
          ORDER BY received_at DESC, id DESC",
     ),
     ("emails_thread_idx", "emails WHERE thread_id = KEY ORDER BY received_at, id"),
+    ("emails_references_idx", "emails WHERE reference_ids @> '{a}'"),
     ("emails_search_idx", "emails WHERE search @@ websearch_to_tsquery('english', 'a')"),
     ("emails_search_idx", "emails WHERE labels @> '{inbox}'"),
     ("email_participants_address_idx", "email_participants WHERE lower(address) = lower('A')"),

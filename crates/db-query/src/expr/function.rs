@@ -176,9 +176,42 @@ pub fn coalesce<A: Exprs>(arguments: A) -> Operand<Call<A>> {
     Operand(Call::known("coalesce", arguments))
 }
 
+/// `greatest(a, b, …)`; NULLs do not count.
+pub fn greatest<A: Exprs>(arguments: A) -> Operand<Call<A>> {
+    Operand(Call::known("greatest", arguments))
+}
+
+/// `least(a, b, …)`; NULLs do not count.
+pub fn least<A: Exprs>(arguments: A) -> Operand<Call<A>> {
+    Operand(Call::known("least", arguments))
+}
+
 /// `jsonb_build_array(a, b, …)`
 pub fn json_array<A: Exprs>(arguments: A) -> Operand<Call<A>> {
     Operand(Call::known("jsonb_build_array", arguments))
+}
+
+/// `percentile_cont(fraction) WITHIN GROUP (ORDER BY expr)`: the value below which that fraction of them lie; NULL when
+/// there is no row.
+pub fn percentile<P: Expr, E: Expr>(fraction: Operand<P>, expr: Operand<E>) -> Operand<Percentile<P, E>> {
+    Operand(Percentile { fraction: fraction.0, expr: expr.0 })
+}
+
+/// See [`percentile`].
+#[derive(Clone, Copy, Debug)]
+pub struct Percentile<P, E> {
+    fraction: P,
+    expr: E,
+}
+
+impl<P: Expr, E: Expr> Expr for Percentile<P, E> {
+    fn write(self, writer: &mut Writer) {
+        writer.push("percentile_cont(");
+        self.fraction.write(writer);
+        writer.push(") WITHIN GROUP (ORDER BY ");
+        self.expr.write(writer);
+        writer.push(")");
+    }
 }
 
 /// `row_number()`, over a window.

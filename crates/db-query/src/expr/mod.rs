@@ -14,8 +14,8 @@ pub use case::{Case, Otherwise, case};
 pub use condition::{Condition, all_of, any_of, condition};
 pub use constant::{Constant, constant, constant_null};
 pub use function::{
-    Call, array_agg, avg, clock_timestamp, coalesce, count, count_all, excluded, func, json_agg, json_array,
-    lower, make_interval, max, min, now, row_number, string_agg, sum,
+    Call, array_agg, avg, clock_timestamp, coalesce, count, count_all, excluded, func, greatest, json_agg,
+    json_array, least, lower, make_interval, max, min, now, percentile, row_number, string_agg, sum,
 };
 pub use list::{Exprs, row_of};
 pub use search::{TextConfig, headline, rank, to_tsvector, websearch};

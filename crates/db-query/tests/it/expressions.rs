@@ -3,8 +3,9 @@
 use crate::check;
 use db_query::{
     Condition, Expr, Op, Select, SqlType, TextConfig, all_of, any_of, array_agg, asc, avg, case,
-    clock_timestamp, coalesce, col, constant, count, func, headline, json_agg, lower, make_interval, max,
-    min, now, rank, string_agg, sum, to_tsvector, value, websearch,
+    clock_timestamp, coalesce, col, condition as condition_of, constant, constant_null, count, func,
+    greatest, headline, json_agg, json_array, least, lower, make_interval, max, min, now, percentile, rank,
+    string_agg, sum, to_tsvector, value, websearch,
 };
 use db_testkit::fresh_db;
 use sqlx::{PgConnection, types::Json};
@@ -157,6 +158,15 @@ async fn that_are_values() {
         column(conn, clock_timestamp(), "clock_timestamp()").await;
         column(
             conn,
+            greatest((col("priority"), least((col("attempts"), constant(3))))),
+            r#"greatest("priority", least("attempts", 3))"#,
+        )
+        .await;
+        column(conn, json_array((col("title"), constant_null())), r#"jsonb_build_array("title", NULL)"#)
+            .await;
+        column(conn, condition_of(col("title").eq("a")), r#""title" = $1"#).await;
+        column(
+            conn,
             case(col("priority").gt(5_i16), constant("high"))
                 .when(col("priority").gt(2_i16), value("mid"))
                 .end(),
@@ -229,6 +239,12 @@ async fn that_aggregate() {
         )
         .await;
         column(conn, json_agg(col("title")), r#"jsonb_agg("title")"#).await;
+        column(
+            conn,
+            percentile(value(0.5), col("priority")),
+            r#"percentile_cont($1) WITHIN GROUP (ORDER BY "priority")"#,
+        )
+        .await;
         column(conn, string_agg(col("title"), ", "), r#"string_agg("title", $1)"#).await;
     })
     .await;

@@ -1,0 +1,55 @@
+//! Every table and view that this crate has rows of.
+
+use crate::{
+    agent::Agent,
+    agent_metric::AgentMetric,
+    code_analysis::CodeAnalysis,
+    decision::Decision,
+    entity::Record,
+    error_log::ErrorLog,
+    execution::Execution,
+    knowledge::{KnowledgeEntry, KnowledgeSource},
+    learning::{LearningEvent, LearningPattern},
+    mail::{Email, EmailAnalysis, EmailAttachment, EmailParticipant, EmailThread},
+    plan::{Plan, PlanStep},
+    preference::Preference,
+    profile::Profile,
+    research::{ResearchQuery, ResearchResult},
+    research_source::ResearchSource,
+    security_event::SecurityEvent,
+    session::Session,
+    task::Task,
+    user::User,
+};
+use db_query::Table;
+
+/// Every table and view of this crate with its columns, for [`db_query::Statement::check`] and for whoever takes names
+/// from outside.
+pub const CATALOGUE: &[&Table] = &[
+    Agent::TABLE,
+    AgentMetric::TABLE,
+    CodeAnalysis::TABLE,
+    Decision::TABLE,
+    Email::TABLE,
+    EmailAnalysis::TABLE,
+    EmailAttachment::TABLE,
+    EmailParticipant::TABLE,
+    EmailThread::TABLE,
+    ErrorLog::TABLE,
+    Execution::TABLE,
+    KnowledgeEntry::TABLE,
+    KnowledgeSource::TABLE,
+    LearningEvent::TABLE,
+    LearningPattern::TABLE,
+    Plan::TABLE,
+    PlanStep::TABLE,
+    Preference::TABLE,
+    Profile::TABLE,
+    ResearchQuery::TABLE,
+    ResearchResult::TABLE,
+    ResearchSource::TABLE,
+    SecurityEvent::TABLE,
+    Session::TABLE,
+    Task::TABLE,
+    User::TABLE,
+];
