@@ -37,8 +37,7 @@ impl Key {
 
     fn order<'a>(&self, column: &'a str) -> Order<SortKey<'a>> {
         let order = Order::by(column, self.direction);
-        // Where it is PostgreSQL's own choice, it stays unsaid: an index on a column that is never NULL would not serve
-        // the other.
+        // Where it is PostgreSQL's own choice, it stays unsaid, as an index's definition leaves it unsaid.
         if self.nulls == default_nulls(self.direction) { order } else { order.nulls(self.nulls) }
     }
 }
@@ -90,6 +89,8 @@ impl Keyset {
         if self.keys.len() == MAX_KEYS {
             return Err(no_key(self.table, field, "there are eight already"));
         }
+        // Where NULLs would stand in a column that has none changes no row, but an index would not serve it.
+        let nulls = if field.is_nullable() { nulls } else { default_nulls(direction) };
         self.keys.insert(self.keys.len() - 1, Key { field, direction, nulls });
         Ok(self)
     }
@@ -120,27 +121,30 @@ impl Keyset {
         keys.into_iter().try_fold(keyset, |keyset, (column, direction)| keyset.by(column, direction))
     }
 
-    /// The name that the table goes by in the SELECT, where that has several.
+    /// The name that the table goes by in the SELECT, where that is not its own.
     #[must_use]
     pub fn alias(self, alias: &str) -> Self {
         Self { alias: Some(alias.to_owned()), ..self }
     }
 
+    /// Always with its table: alone it would mean another table's column in a join, and in ORDER BY a result column.
     pub(crate) fn column(&self, key: &Key) -> String {
-        match &self.alias {
-            Some(alias) => format!("{alias}.{}", key.field.name()),
-            None => key.field.name().to_owned(),
-        }
+        format!("{}.{}", self.alias.as_deref().unwrap_or(self.table.name()), key.field.name())
     }
 
-    /// What a cursor has to have been made for, as a number: table, keys, directions, NULLs.
+    /// What a cursor has to have been made for, as a number: table, keys with their types, directions, NULLs. A value of a
+    /// column that has another type since would be an error of the server.
     pub(crate) fn fingerprint(&self) -> u64 {
+        use std::fmt::Write as _;
         let mut text = self.table.name().to_owned();
         for key in &self.keys {
             text.push('\0');
             text.push_str(key.field.name());
             text.push(if key.direction == Direction::Ascending { '+' } else { '-' });
             text.push(if key.nulls == Nulls::First { '<' } else { '>' });
+            text.push(if key.field.is_nullable() { '?' } else { '!' });
+            // A String takes every write.
+            let _ = write!(text, "{:?}", key.field.kind().sql_type());
         }
         crate::statement::fnv1a(text.as_bytes())
     }

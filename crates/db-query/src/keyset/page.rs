@@ -5,7 +5,10 @@ use super::{
     condition::After,
     cursor::{Cursor, CursorError, CursorKey, Place},
 };
-use crate::{BuildError, Condition, Expr, Exprs, Select, SqlType, col, expr::json_array, writer::Writer};
+use crate::{
+    BuildError, Call, Condition, Expr, Exprs, Kind, Select, SqlType, col, constant, expr::json_array,
+    writer::Writer,
+};
 use sqlx::{FromRow, Row, postgres::PgRow};
 
 /// The column that brings the values of the sort keys along; a row type does not have to know it.
@@ -166,16 +169,28 @@ impl Pages {
         if values.len() != self.keyset.keys.len() {
             return Err(missing());
         }
-        // JSON, as its times do not depend on the session's settings, and its numbers keep every digit.
-        Ok(values
-            .into_iter()
-            .map(|value| match value {
-                serde_json::Value::Null => None,
-                serde_json::Value::String(text) => Some(text),
-                other => Some(other.to_string()),
-            })
-            .collect())
+        // JSON, as its times do not depend on the session's settings, and its whole numbers keep every digit.
+        self.keyset
+            .keys
+            .iter()
+            .zip(values)
+            .map(|(key, value)| text_of(key, value).ok_or_else(missing))
+            .collect()
     }
+}
+
+/// A value as it goes into a cursor, `Some(None)` for NULL.
+fn text_of(key: &Key, value: serde_json::Value) -> Option<Option<String>> {
+    Some(match (key.field.kind(), value) {
+        (_, serde_json::Value::Null) => None,
+        // The shortest text that is this number and no other.
+        (Kind::Float8, serde_json::Value::String(bits)) => {
+            Some(format!("{:e}", f64::from_bits(u64::from_str_radix(&bits, 16).ok()?)))
+        }
+        (Kind::Float8, _) => return None,
+        (_, serde_json::Value::String(text)) => Some(text),
+        (_, other) => Some(other.to_string()),
+    })
 }
 
 /// The columns of the sort keys.
@@ -187,7 +202,15 @@ impl Exprs for Position<'_> {
             if position > 0 {
                 writer.push(", ");
             }
-            col(&self.0.column(key)).write(writer);
+            let column = self.0.column(key);
+            match key.field.kind() {
+                // As text a number has the digits that extra_float_digits leaves it, and readers of JSON round it.
+                Kind::Float8 => {
+                    let bits = Call::known("float8send", (col(&column),));
+                    Call::known("encode", (bits, constant("hex"))).write(writer);
+                }
+                _ => col(&column).write(writer),
+            }
         }
     }
 }
