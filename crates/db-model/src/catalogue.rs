@@ -3,6 +3,7 @@
 use crate::{
     agent::Agent,
     agent_metric::AgentMetric,
+    audit_log::AuditLog,
     code_analysis::CodeAnalysis,
     decision::Decision,
     entity::Record,
@@ -12,14 +13,17 @@ use crate::{
     learning::{LearningEvent, LearningPattern},
     mail::{Email, EmailAnalysis, EmailAttachment, EmailParticipant, EmailThread},
     plan::{Plan, PlanStep},
+    pr_validation::PrValidation,
     preference::Preference,
     profile::Profile,
     research::{ResearchQuery, ResearchResult},
     research_source::ResearchSource,
     security_event::SecurityEvent,
     session::Session,
+    system_config::Setting,
     task::Task,
     user::User,
+    views::{ActiveTask, Activity, ErrorSummary, ExecutionSummary, PrValidationSummary},
 };
 use db_query::Table;
 
@@ -28,6 +32,7 @@ use db_query::Table;
 pub const CATALOGUE: &[&Table] = &[
     Agent::TABLE,
     AgentMetric::TABLE,
+    AuditLog::TABLE,
     CodeAnalysis::TABLE,
     Decision::TABLE,
     Email::TABLE,
@@ -43,6 +48,7 @@ pub const CATALOGUE: &[&Table] = &[
     LearningPattern::TABLE,
     Plan::TABLE,
     PlanStep::TABLE,
+    PrValidation::TABLE,
     Preference::TABLE,
     Profile::TABLE,
     ResearchQuery::TABLE,
@@ -50,6 +56,13 @@ pub const CATALOGUE: &[&Table] = &[
     ResearchSource::TABLE,
     SecurityEvent::TABLE,
     Session::TABLE,
+    Setting::TABLE,
     Task::TABLE,
     User::TABLE,
+    // Views.
+    ActiveTask::TABLE,
+    Activity::TABLE,
+    ErrorSummary::TABLE,
+    ExecutionSummary::TABLE,
+    PrValidationSummary::TABLE,
 ];

@@ -44,13 +44,13 @@ pub enum Error {
     Refused {
         /// The table.
         table: &'static str,
-        /// The constraint or unique index, as [`Error::constraint`] has it.
-        constraint: String,
+        /// The constraint or unique index, or `NOT NULL`.
+        constraint: Box<str>,
         /// The column, where the constraint is about a single one.
         column: Option<&'static str>,
         /// What the column was to get, cut off after 100 characters; `None` for secrets, and where many rows were
         /// written at once.
-        value: Option<String>,
+        value: Option<Box<str>>,
         /// The driver's error.
         #[source]
         source: sqlx::Error,

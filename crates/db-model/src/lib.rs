@@ -1,7 +1,11 @@
 //! The tables of autonomous services as typed rows, and the migrations that make them.
 //!
-//! One aggregate a module: the row, what is needed for a new one, and functions over a `PgConnection` that the caller
-//! owns, so that several of them may share one transaction.
+//! One aggregate a module: the row, what is needed for a new one, and the questions that are asked of it. What any table can
+//! do is in [`repository`]: read, page, insert by the thousand, upsert, update unless somebody else was faster, change a
+//! status as far as its rules allow, mark as deleted and restore. [`relation`] loads what belongs to many rows at once, and
+//! [`n_plus_one`] finds the loop that does not. A service declares tables of its own with [`entity!`].
+//!
+//! Every function takes a `PgConnection` that the caller owns, so that several of them may share one transaction.
 //!
 //! ```no_run
 //! use db_model::task::{self, NewTask, StatusChange, TaskFilter};
@@ -12,14 +16,17 @@
 //! let migrations = db_migrate::Migrations::embedded(db_model::MIGRATIONS)?;
 //! db_migrate::apply(conn, &migrations, &db_migrate::Options::default(), &mut |_| {}).await?;
 //!
-//! let new = NewTask { priority: Priority::new(7)?, ..NewTask::new("Measure src/lib.rs") };
+//! let new = NewTask::new("Measure src/lib.rs").priority(Priority::new(7)?).queue("files");
 //! let task = task::insert(conn, &new).await?;
 //! task::set_status(conn, task.id, &StatusChange::Start { worker: "w1", lease: Duration::from_secs(30) }).await?;
 //! task::set_status(conn, task.id, &StatusChange::Complete { result: None }).await?;
 //!
 //! let done = TaskFilter { status: Some(TaskStatus::Completed), ..TaskFilter::default() };
-//! for task in task::list(conn, &done).await? {
-//!     println!("{} {} {}", task.id, task.priority, task.title);
+//! let tasks = task::list(conn, &done).await?;
+//! let mut executions = task::EXECUTIONS.of(&tasks);
+//! for task in &tasks {
+//!     // Asks for those of all tasks at the first, and not again.
+//!     println!("{} {} attempts", task.title, executions.get(conn, &task.id).await?.len());
 //! }
 //! # Ok(())
 //! # }
@@ -27,6 +34,7 @@
 
 pub mod agent;
 pub mod agent_metric;
+pub mod audit_log;
 mod catalogue;
 pub mod code_analysis;
 pub mod decision;
@@ -42,20 +50,25 @@ pub mod mail;
 pub mod n_plus_one;
 pub mod password;
 pub mod plan;
+pub mod pr_validation;
 pub mod preference;
 mod priority;
 pub mod profile;
+pub mod relation;
 pub mod repository;
 pub mod research;
 pub mod research_source;
 mod run;
+mod seconds;
 pub mod security_event;
 pub mod session;
 pub mod sign_in;
+pub mod system_config;
 pub mod task;
 mod text_enum;
 mod urgency;
 pub mod user;
+pub mod views;
 
 pub use catalogue::CATALOGUE;
 pub use code_analysis::AnalysisMethod;
@@ -67,7 +80,9 @@ pub use id::{
     ExecutionId, KnowledgeEntryId, LearningEventId, LearningPatternId, PlanId, PlanStepId, PrValidationId,
     ResearchQueryId, ResearchResultId, ResearchSourceId, SecurityEventId, SessionId, TaskId, UserId,
 };
+pub use pr_validation::PrValidationStatus;
 pub use priority::{Priority, PriorityError};
+pub use seconds::Seconds;
 pub use task::TaskStatus;
 pub use urgency::Urgency;
 pub use user::UserStatus;

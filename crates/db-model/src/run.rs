@@ -106,7 +106,7 @@ impl Call {
 
     /// Makes the crate's error of the driver's.
     pub(crate) fn failed(self, source: sqlx::Error) -> Error {
-        let constraint = source.as_database_error().and_then(|error| error.constraint()).map(str::to_owned);
+        let constraint = source.as_database_error().and_then(|error| error.constraint()).map(Box::from);
         match constraint {
             Some(constraint) => Error::Refused {
                 table: self.table.name(),
@@ -118,7 +118,7 @@ impl Call {
             None => match column_named(self.table, &source) {
                 Some(column) => Error::Refused {
                     table: self.table.name(),
-                    constraint: String::new(),
+                    constraint: Box::from("NOT NULL"),
                     column: Some(column),
                     value: None,
                     source,
@@ -140,7 +140,7 @@ impl Error {
     /// Adds what the refused column was to get.
     pub(crate) fn with_value(mut self, shown: impl FnOnce(&str) -> Option<String>) -> Self {
         if let Self::Refused { column: Some(column), value, .. } = &mut self {
-            *value = shown(column);
+            *value = shown(column).map(String::into_boxed_str);
         }
         self
     }

@@ -1,6 +1,14 @@
 //! Tasks: work to be done, which is also the queue that workers claim from.
 
-use crate::{Answer, Priority, TaskId, entity, repository, run::Call, text_enum};
+use crate::{
+    Answer, Priority, TaskId, entity,
+    error_log::ErrorLog,
+    execution::Execution,
+    relation::{BelongsTo, HasMany},
+    repository,
+    run::Call,
+    text_enum,
+};
 use chrono::{DateTime, Utc};
 use db_query::{
     Op, Select, asc, clock_timestamp, col, constant, count_all, desc, make_interval, now, row_of, value,
@@ -111,6 +119,23 @@ entity! {
         result: Option<Value>,
     }
 }
+
+/// The attempts at a task, in order.
+pub const EXECUTIONS: HasMany<Task, Execution> =
+    HasMany::new("task_executions.task_id", |execution: &Execution| Some(execution.task_id))
+        .arranged(|executions| executions.order_by(asc("attempt")).order_by(asc("created_at")));
+
+/// The errors that stopped a task, the latest first.
+pub const ERRORS: HasMany<Task, ErrorLog> =
+    HasMany::new("error_logs.task_id", |error: &ErrorLog| error.task_id)
+        .arranged(|errors| errors.order_by(desc("created_at")).order_by(desc("id")));
+
+/// The parts of a task, in no order.
+pub const PARTS: HasMany<Task, Task> =
+    HasMany::new("tasks.parent_task_id", |task: &Task| task.parent_task_id);
+
+/// The task that a task is a part of.
+pub const PARENT: BelongsTo<Task, Task> = BelongsTo::new(|task: &Task| task.parent_task_id);
 
 /// Which tasks to list; what is `None` is not asked.
 #[derive(Clone, Debug, PartialEq)]

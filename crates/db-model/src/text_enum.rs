@@ -58,7 +58,10 @@ macro_rules! text_enum {
                 /// Whether `next` may follow; a trigger of the table says the same, and a test compares the two.
                 #[must_use]
                 pub const fn can_become(self, next: Self) -> bool {
-                    matches!((self, next), $((Self::$from, $(Self::$to)|+))|+)
+                    $(if matches!(self, Self::$from) && matches!(next, $(Self::$to)|+) {
+                        return true;
+                    })+
+                    false
                 }
             }
 

@@ -40,6 +40,8 @@ pub enum Kind {
     Int2Array,
     /// `tsvector`
     Tsvector,
+    /// `interval`
+    Interval,
 }
 
 impl Kind {
@@ -61,6 +63,7 @@ impl Kind {
             Self::UuidArray => SqlType::Uuid.array(),
             Self::Int2Array => SqlType::Int2.array(),
             Self::Tsvector => SqlType::Tsvector,
+            Self::Interval => SqlType::Interval,
         }
     }
 }

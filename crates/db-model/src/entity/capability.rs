@@ -7,12 +7,30 @@ use sqlx::{Decode, FromRow, Postgres, postgres::PgRow};
 use std::fmt;
 
 /// Rows that count their changes, so that a change on top of an outdated row is found out.
+///
+/// A table without a column `version` cannot do that, so this does not compile:
+/// ```compile_fail
+/// # use db_model::{repository, error_log::ErrorLog};
+/// # async fn example(conn: &mut sqlx::PgConnection, error: &ErrorLog) -> Result<(), db_model::Error> {
+/// repository::update(conn, error).await?;
+/// # Ok(())
+/// # }
+/// ```
 pub trait Versioned: Entity {
     /// Changes so far, from 1.
     fn version(&self) -> i64;
 }
 
 /// Rows that are marked as deleted, and may come back.
+///
+/// Others are deleted for good; this does not compile:
+/// ```compile_fail
+/// # use db_model::{repository, task::Task, TaskId};
+/// # async fn example(conn: &mut sqlx::PgConnection, id: TaskId) -> Result<(), db_model::Error> {
+/// repository::soft_delete::<Task>(conn, &id).await?;
+/// # Ok(())
+/// # }
+/// ```
 pub trait SoftDeletes: Entity {
     /// When it was deleted.
     fn deleted_at(&self) -> Option<DateTime<Utc>>;

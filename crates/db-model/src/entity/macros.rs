@@ -1,4 +1,4 @@
-//! `entity!` and `view!`: one list of columns gives the row, the row to insert, and what the repository has to know.
+//! `entity!`: one list of columns gives the row, the row to insert, and what the repository has to know.
 
 /// Declares a table: the row that is read, the row to insert, and the [`Entity`](crate::entity::Entity) between them.
 ///
@@ -74,6 +74,16 @@
 macro_rules! entity {
     (@key $only:ty) => { $only };
     (@key $($part:ty),+) => { ($($part),+) };
+    (@shown $self:ident $column:ident $($field:ident)*) => {
+        $(if $column == stringify!($field) {
+            return Some($crate::entity::show(&$self.$field));
+        })*
+    };
+    (@sets $self:ident $update:ident $fixed:ident $($field:ident)*) => {
+        $(if const { !$crate::entity::has_name($fixed, stringify!($field)) } {
+            $update = $update.set(stringify!($field), &$self.$field);
+        })*
+    };
     (@capability $row:ident Versioned) => {
         impl $crate::entity::Versioned for $row {
             fn version(&self) -> i64 {
@@ -239,46 +249,19 @@ macro_rules! entity {
                 ($(self.$id)? $($(self.$key.clone()),+)? $(self.$serial)?)
             }
 
-            fn write_sets(&self, update: ::db_query::Update) -> ::db_query::Update {
+            #[allow(unused_mut, dead_code, reason = "not every table has a column to update")]
+            fn write_sets(&self, mut update: ::db_query::Update) -> ::db_query::Update {
                 const FIXED: &[&str] = &[$($(stringify!($fixed)),+)?];
-                $($(
-                    let update = if const { $crate::entity::has_name(FIXED, stringify!($required)) } {
-                        update
-                    } else {
-                        update.set(stringify!($required), &self.$required)
-                    };
-                )+)?
-                $($(
-                    let update = if const { $crate::entity::has_name(FIXED, stringify!($optional)) } {
-                        update
-                    } else {
-                        update.set(stringify!($optional), &self.$optional)
-                    };
-                )+)?
-                $($(
-                    let update = if const { $crate::entity::has_name(FIXED, stringify!($default)) } {
-                        update
-                    } else {
-                        update.set(stringify!($default), &self.$default)
-                    };
-                )+)?
-                $($(
-                    let update = if const { $crate::entity::has_name(FIXED, stringify!($now)) } {
-                        update
-                    } else {
-                        update.set(stringify!($now), &self.$now)
-                    };
-                )+)?
+                $crate::entity!(@sets self update FIXED
+                    $($($required)+)? $($($optional)+)? $($($default)+)? $($($now)+)?
+                );
                 update
             }
 
             fn shown(&self, column: &str) -> Option<String> {
-                $(if column == stringify!($id) { return Some($crate::entity::show(&self.$id)); })?
-                $($(if column == stringify!($key) { return Some($crate::entity::show(&self.$key)); })+)?
-                $($(if column == stringify!($required) { return Some($crate::entity::show(&self.$required)); })+)?
-                $($(if column == stringify!($optional) { return Some($crate::entity::show(&self.$optional)); })+)?
-                $($(if column == stringify!($default) { return Some($crate::entity::show(&self.$default)); })+)?
-                $($(if column == stringify!($now) { return Some($crate::entity::show(&self.$now)); })+)?
+                $crate::entity!(@shown self column
+                    $($id)? $($($key)+)? $($($required)+)? $($($optional)+)? $($($default)+)? $($($now)+)?
+                );
                 None
             }
         }
@@ -358,13 +341,9 @@ macro_rules! entity {
             }
 
             fn shown(&self, column: &str) -> Option<String> {
-                $(if column == stringify!($id) { return Some($crate::entity::show(&self.$id)); })?
-                $($(if column == stringify!($key) { return Some($crate::entity::show(&self.$key)); })+)?
-                $($(if column == stringify!($required) { return Some($crate::entity::show(&self.$required)); })+)?
-                $($(if column == stringify!($optional) { return Some($crate::entity::show(&self.$optional)); })+)?
-                $($(if column == stringify!($default) { return Some($crate::entity::show(&self.$default)); })+)?
-                $(if column == stringify!($status) { return Some($crate::entity::show(&self.$status)); })?
-                $($(if column == stringify!($now) { return Some($crate::entity::show(&self.$now)); })+)?
+                $crate::entity!(@shown self column
+                    $($id)? $($($key)+)? $($($required)+)? $($($optional)+)? $($($default)+)? $($status)? $($($now)+)?
+                );
                 None
             }
         }
@@ -413,30 +392,5 @@ macro_rules! entity {
                 concat!("no column `", stringify!($conflict), "` to conflict"),
             );)+)?
         };
-    };
-}
-
-/// Declares a view: the row that is read. Every column is one of the row, as in
-/// `pub struct Open in "open_notes" { id: NoteId, author: Option<String> }`.
-#[macro_export]
-macro_rules! view {
-    (
-        $(#[$row_meta:meta])*
-        $vis:vis struct $row:ident in $view:literal {
-            $($(#[$meta:meta])* $column:ident: $type:ty),+ $(,)?
-        }
-    ) => {
-        $(#[$row_meta])*
-        #[derive(Clone, Debug, PartialEq, ::sqlx::FromRow, ::serde::Serialize, ::serde::Deserialize)]
-        $vis struct $row {
-            $($(#[$meta])* pub $column: $type,)+
-        }
-
-        impl $crate::entity::Record for $row {
-            const TABLE: &'static ::db_query::Table = &::db_query::Table::new($view, &[
-                $($crate::entity::field::<$type>(stringify!($column)),)+
-            ]);
-            const COLUMNS: &'static [&'static str] = &[$(concat!($view, ".", stringify!($column)),)+];
-        }
     };
 }

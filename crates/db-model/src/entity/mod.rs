@@ -7,6 +7,7 @@ mod column;
 mod key;
 mod macros;
 mod tuple;
+mod view;
 
 pub use capability::{HasStatus, SoftDeletes, Status, Upserts, Versioned, WithDeleted};
 pub use column::{ColumnType, field};

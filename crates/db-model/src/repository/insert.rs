@@ -104,10 +104,7 @@ async fn only<N: Insertable>(
     statement: Result<Statement, BuildError>,
     new: &N,
 ) -> Result<N::Row, Error> {
-    let row =
-        call.optional(conn, statement).await.map_err(|error| error.with_value(|column| new.shown(column)))?;
-    // An INSERT without conditions returns what it inserts, unless a trigger swallows it.
-    row.ok_or_else(|| call.failed(sqlx::Error::RowNotFound))
+    call.only(conn, statement).await.map_err(|error| error.with_value(|column| new.shown(column)))
 }
 
 async fn in_chunks<N: Insertable>(

@@ -1,7 +1,7 @@
-//! Reads and writes rows of any [`Entity`](crate::entity::Entity).
+//! Reads and writes rows of any [`Entity`].
 //!
 //! Each function takes the connection, so that several of them may share a transaction. Names and values reach the
-//! server through [`db_query`] only. Where a function takes a closure over a [`Select`](db_query::Select), it adds conditions, order and limit:
+//! server through [`db_query`] only. Where a function takes a closure over a [`Select`], it adds conditions, order and limit:
 //!
 //! ```no_run
 //! use db_model::{entity::WithDeleted, repository, user::{NewUser, User}};
@@ -33,7 +33,7 @@ mod write;
 
 pub use copy::copy_in;
 pub use insert::{insert, insert_many, upsert, upsert_many};
-pub use read::{count, exists, find, find_one, get, get_many};
+pub use read::{count, exists, find, find_one, get, get_many, page};
 pub use status::{set_status, set_status_with};
 pub use write::{delete, restore, soft_delete, update};
 
@@ -41,7 +41,7 @@ use crate::entity::{Entity, Record};
 use db_query::{Select, Update, col, constant, now};
 
 /// Leaves out rows that are deleted.
-fn visible<R: Record>(select: Select) -> Select {
+pub(crate) fn visible<R: Record>(select: Select) -> Select {
     if R::HIDES_DELETED {
         // With the table's name, as a caller may join others.
         select.filter(col(&format!("{}.deleted_at", R::TABLE.name())).is_null())

@@ -6,7 +6,7 @@ use crate::{
     entity::{Entity, Key, Record},
     run::Call,
 };
-use db_query::{Select, count_all};
+use db_query::{Page, PageRequest, Pages, Select, constant, count_all};
 use sqlx::PgConnection;
 
 /// The row with this key, or `None`.
@@ -46,9 +46,9 @@ pub fn get_many<'c, E: Entity>(conn: &'c mut PgConnection, keys: &[E::Key]) -> A
 /// [`Error::Statement`](crate::Error::Statement) for names that there are not and for what cannot be built, [`Error::Database`](crate::Error::Database) when the server
 /// cannot be asked, or a row cannot be read.
 #[track_caller]
-pub fn find<'c, R: Record, F: FnOnce(Select) -> Select>(
+pub fn find<'c, R: Record>(
     conn: &'c mut PgConnection,
-    ask: F,
+    ask: impl FnOnce(Select) -> Select,
 ) -> Answer<'c, Vec<R>> {
     let call = Call::new::<R>("read");
     let statement = ask(visible::<R>(Select::from(R::TABLE).columns(R::COLUMNS))).build();
@@ -60,9 +60,9 @@ pub fn find<'c, R: Record, F: FnOnce(Select) -> Select>(
 /// # Errors
 /// As [`find`].
 #[track_caller]
-pub fn find_one<'c, R: Record, F: FnOnce(Select) -> Select>(
+pub fn find_one<'c, R: Record>(
     conn: &'c mut PgConnection,
-    ask: F,
+    ask: impl FnOnce(Select) -> Select,
 ) -> Answer<'c, Option<R>> {
     let call = Call::new::<R>("read");
     let statement = ask(visible::<R>(Select::from(R::TABLE).columns(R::COLUMNS)).limit(1)).build();
@@ -80,8 +80,7 @@ pub fn exists<'c, R: Record>(
 ) -> Answer<'c, bool> {
     let call = Call::new::<R>("read");
     let statement =
-        ask(visible::<R>(Select::from(R::TABLE).columns(db_query::constant(true).alias("found"))).limit(1))
-            .build();
+        ask(visible::<R>(Select::from(R::TABLE).columns(constant(true).alias("found"))).limit(1)).build();
     Box::pin(async move { Ok(!call.checked_rows(conn, statement).await?.is_empty()) })
 }
 
@@ -99,5 +98,42 @@ pub fn count<'c, R: Record>(
     Box::pin(async move {
         let rows: Vec<(i64,)> = call.decode(&call.checked_rows(conn, statement).await?)?;
         Ok(rows.first().map_or(0, |row| row.0))
+    })
+}
+
+/// One page of the rows for which the closure's conditions hold; it adds nothing but conditions. See
+/// [`Keyset`](db_query::Keyset) for the order, and for what a cursor promises.
+///
+/// ```no_run
+/// use db_model::{entity::Record, repository, user::User};
+/// use db_query::{CursorKey, Keyset, PageSize, Pages, col};
+///
+/// # async fn example(
+/// #     conn: &mut sqlx::PgConnection, key: CursorKey, cursor: Option<&str>,
+/// # ) -> Result<(), Box<dyn std::error::Error>> {
+/// let newest_first = Keyset::parse(User::TABLE, "-created_at", "id")?;
+/// let pages = Pages::new(newest_first, key);
+/// let request = pages.request(cursor, PageSize::new(50)?)?;
+/// let page = repository::page::<User>(conn, &pages, &request, |users| users.filter(col("role").eq("admin"))).await?;
+/// println!("{} users, next page: {:?}", page.items.len(), page.next);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// As [`find`].
+#[track_caller]
+pub fn page<'c, R: Record>(
+    conn: &'c mut PgConnection,
+    pages: &'c Pages,
+    request: &'c PageRequest,
+    ask: impl FnOnce(Select) -> Select,
+) -> Answer<'c, Page<R>> {
+    let call = Call::new::<R>("read");
+    let list = ask(visible::<R>(Select::from(R::TABLE).columns(R::COLUMNS)));
+    let statement = pages.select(list, request).build();
+    Box::pin(async move {
+        let rows = call.checked_rows(conn, statement).await?;
+        pages.page(rows, request).map_err(|error| call.failed(error))
     })
 }

@@ -40,11 +40,11 @@ pub fn set_status<'c, E: HasStatus>(
 /// # Errors
 /// As [`set_status`].
 #[track_caller]
-pub fn set_status_with<'c, E: HasStatus, F: FnOnce(Update) -> Update>(
+pub fn set_status_with<'c, E: HasStatus>(
     conn: &'c mut PgConnection,
     key: &E::Key,
     to: E::Status,
-    fill: F,
+    fill: impl FnOnce(Update) -> Update,
 ) -> Answer<'c, E> {
     let call = Call::new::<E>("change the status in");
     let key = key.clone();

@@ -81,7 +81,7 @@ async fn a_decision_turns_out() {
         let agent = an_agent(&mut conn, "one").await;
         let new = NewDecision::new("deploy", "wait").agent_id(agent.id).options(json!(["go", "wait"]));
         let made = repository::insert(&mut conn, &new).await.expect("inserted");
-        assert_eq!(decision::open(&mut conn, 9).await.expect("asked"), [made.clone()]);
+        assert_eq!(decision::open(&mut conn, 9).await.expect("asked"), std::slice::from_ref(&made));
         let outcome = json!({"saved": true});
         let well = decision::resolve(&mut conn, made.id, DecisionStatus::Succeeded, Some(&outcome)).await;
         let well = well.expect("legal");

@@ -1,13 +1,21 @@
 //! The schema and its rows on a real server.
 
 mod agent;
+mod audit_log;
+mod bulk;
 mod catalogue;
 mod checks;
 mod code_analysis;
 mod deletion;
 mod error_log;
 mod execution;
+mod frame;
 mod mail;
+mod n_plus_one;
+mod page;
+mod pr_validation;
+mod refused;
+mod relation;
 mod repository;
 mod research;
 mod rows;
@@ -18,6 +26,7 @@ mod serving;
 mod sign_in;
 mod stale;
 mod status;
+mod system_config;
 mod task;
 mod transitions;
 mod user;

@@ -79,8 +79,10 @@ async fn a_deleted_row_is_not_found_unless_asked_for() {
 
         assert_eq!(get::<User>(&mut conn, &ada.id).await.expect("read"), None);
         let both = [ada.id, bob.id];
-        assert_eq!(get_many::<User>(&mut conn, &both).await.expect("read"), [bob.clone()]);
-        assert_eq!(find::<User, _>(&mut conn, |users| users).await.expect("read"), [bob.clone()]);
+        let found = get_many::<User>(&mut conn, &both).await.expect("read");
+        assert_eq!(found.iter().collect::<Vec<_>>(), [bob]);
+        let found = find::<User>(&mut conn, |users| users).await.expect("read");
+        assert_eq!(found.iter().collect::<Vec<_>>(), [bob]);
         assert_eq!(count::<User>(&mut conn, |users| users).await.expect("counted"), 1);
         let by_key = |users: db_query::Select| users.filter(col("id").eq(ada.id));
         assert!(!exists::<User>(&mut conn, by_key).await.expect("asked"));

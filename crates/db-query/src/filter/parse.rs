@@ -191,6 +191,7 @@ impl<'t> Parser<'t> {
             | Kind::UuidArray
             | Kind::Int2Array
             | Kind::Tsvector
+            | Kind::Interval
             | Kind::Bytea => Err(self.wrong_operator(field, operator)),
             _ => Ok(Test::Compare(comparison, self.scalar(field, value)?)),
         }

@@ -52,6 +52,7 @@ pub(super) fn named(kind: Kind) -> &'static str {
         Kind::UuidArray => "lists of UUIDs",
         Kind::Int2Array => "lists of integers from -32768 to 32767",
         Kind::Tsvector => "words to search",
+        Kind::Interval => "spans of time",
     }
 }
 
@@ -149,7 +150,9 @@ impl List {
                     })
                     .collect(),
             ),
-            Kind::Text | Kind::OneOf(_) | Kind::TextArray | Kind::Bytea | Kind::Tsvector => all!(Text),
+            Kind::Text | Kind::OneOf(_) | Kind::TextArray | Kind::Bytea | Kind::Tsvector | Kind::Interval => {
+                all!(Text)
+            }
         }
     }
 
