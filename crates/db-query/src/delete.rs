@@ -16,6 +16,15 @@ use crate::{
 };
 
 /// Builds a DELETE.
+///
+/// ```
+/// use db_query::{Delete, Op, col, make_interval, now, value};
+///
+/// let old = now() - make_interval(value(86_400.0));
+/// let delete = Delete::from("sessions").filter(col("expires_at").cmp_to(Op::Lt, old)).build()?;
+/// assert_eq!(delete.sql(), r#"DELETE FROM "sessions" WHERE "expires_at" < (now() - make_interval(secs => $1))"#);
+/// # Ok::<(), db_query::BuildError>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "a builder does nothing until it is built"]
 pub struct Delete {

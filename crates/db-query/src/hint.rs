@@ -203,6 +203,14 @@ impl FromStr for Setting {
 /// A statement that gives settings these values until the transaction ends, as SET LOCAL does, in one round trip. Run it
 /// before the statement that it is for, in the same transaction; outside of one it does nothing.
 ///
+/// ```
+/// use db_query::{Setting, set_local};
+///
+/// let local = set_local(&[(Setting::WorkMem, "64MB"), (Setting::EnableSeqscan, "off")])?;
+/// assert_eq!(local.parameters(), 2);
+/// # Ok::<(), db_query::BuildError>(())
+/// ```
+///
 /// # Errors
 /// [`BuildError::NoColumns`] without a setting.
 pub fn set_local(settings: &[(Setting, &str)]) -> Result<Statement, BuildError> {

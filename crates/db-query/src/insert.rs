@@ -17,6 +17,23 @@ use crate::{
 const COLUMN_BYTES: usize = 64;
 
 /// Builds an INSERT.
+///
+/// ```
+/// use db_query::{Insert, func, value};
+///
+/// let insert = Insert::into("settings", &["key", "value", "changed_at"])
+///     .row(|row| {
+///         row.value("pool.size").expr(func("to_jsonb", value(10_i32))).default_value();
+///     })
+///     .on_conflict_update(&["key"], &["value"])
+///     .returning(["key"])
+///     .build()?;
+/// assert_eq!(
+///     insert.sql(),
+///     r#"INSERT INTO "settings" ("key", "value", "changed_at") VALUES ($1, "to_jsonb"($2), DEFAULT) ON CONFLICT ("key") DO UPDATE SET "value" = EXCLUDED."value" RETURNING "key""#
+/// );
+/// # Ok::<(), db_query::BuildError>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "a builder does nothing until it is built"]
 pub struct Insert {

@@ -27,6 +27,79 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # Where to find what
+//!
+//! | for | see |
+//! |---|---|
+//! | SELECT, joins, windows, sets, locks | [`Select`]; sources [`table_as`], [`subquery`], [`lateral`], [`unnest`], [`values`], [`rows_of`] |
+//! | INSERT, upserts | [`Insert`], [`OnConflict`] |
+//! | UPDATE, DELETE, MERGE | [`Update`], [`Delete`], [`Merge`] |
+//! | common table expressions | [`cte`], and `with` of each builder |
+//! | columns, values, comparisons, JSON, arithmetic | [`col`], [`value`], [`constant`], [`Operand`], [`Op`] |
+//! | functions, aggregates, CASE, full text | [`func`], [`count_all`], [`case`], [`to_tsvector`], [`websearch`] |
+//! | what a statement reads and writes | [`Statement::touches`], [`Statement::is_read_only`] |
+//! | names that come from outside | [`Table`], [`Statement::check`] |
+//! | planner hints | [`set_local`], [`PlanHint`], [`Cte::materialized`] |
+//! | pages (feature `keyset`) | `Keyset`, `Pages` |
+//! | filters from JSON (feature `filter`) | `Filter` |
+//!
+//! # Queries inside queries
+//!
+//! A query inside another is a closure over [`Start`], as it shares the text and the parameters of the one around it:
+//!
+//! ```
+//! use db_query::{Select, asc, col, constant, count_all, cte, exists};
+//!
+//! let statement = Select::from("busy")
+//!     .with(cte("busy").materialized(), |q| {
+//!         q.from("tasks")
+//!             .columns(("queue", count_all().alias("n")))
+//!             .filter(!exists(|q| q.from("pauses").columns(constant(1).alias("one")).filter(col("pauses.queue").eq_col("tasks.queue"))))
+//!             .group_by(&["queue"])
+//!     })
+//!     .columns(["queue", "n"])
+//!     .filter(col("n").gt(100_i64))
+//!     .order_by(asc("queue"))
+//!     .build()?;
+//! assert_eq!(statement.parameters(), 1);
+//! assert!(statement.is_read_only());
+//! let tables: Vec<String> = statement.touches().into_iter().map(|touch| touch.table).collect();
+//! assert_eq!(tables, ["pauses", "tasks"]);
+//! # Ok::<(), db_query::BuildError>(())
+//! ```
+//!
+//! # One statement, however many rows
+//!
+//! ```
+//! use db_query::{Insert, OnConflict, Update, clock_timestamp, col, unnest};
+//!
+//! let (keys, sizes) = (vec!["a", "b", "c"], vec![1_i64, 2, 3]);
+//! let upsert = Insert::into("files", &["key", "size"])
+//!     .from_query(|q| {
+//!         q.from(unnest("new", |arrays| {
+//!             arrays.column("key", keys).column("size", sizes);
+//!         }))
+//!         .columns(["key", "size"])
+//!     })
+//!     .on_conflict(OnConflict::columns(&["key"]).update(&["size"]).filter(col("files.size").is_not_null()))
+//!     .returning(["key"])
+//!     .build()?;
+//! assert_eq!(upsert.parameters(), 2);
+//!
+//! let settle = Update::table("tasks")
+//!     .set_expr("completed_at", clock_timestamp())
+//!     .from(unnest("done", |arrays| {
+//!         arrays.column("id", vec![7_i64, 8]);
+//!     }))
+//!     .filter(col("tasks.id").eq_col("done.id"))
+//!     .build()?;
+//! assert_eq!(
+//!     settle.sql(),
+//!     r#"UPDATE "tasks" SET "completed_at" = clock_timestamp() FROM unnest($1) AS "done" ("id") WHERE "tasks"."id" = "done"."id""#
+//! );
+//! # Ok::<(), db_query::BuildError>(())
+//! ```
 
 mod catalogue;
 mod clause;

@@ -12,7 +12,30 @@ use crate::{
     writer::Writer,
 };
 
-/// Builds a MERGE. Unlike ON CONFLICT it can fail with 23505 where two run at once, and it reports no row back before
+/// Builds a MERGE.
+///
+/// ```
+/// use db_query::{Merge, col, values};
+///
+/// let new = values("new", &["key", "size"], |rows| {
+///     rows.row(|row| {
+///         row.value("a").value(1_i64);
+///     });
+/// });
+/// let merge = Merge::into("files", new, col("files.key").eq_col("new.key"))
+///     .when_matched_delete(col("new.size").eq(0_i64))
+///     .when_matched_update((), |sets| {
+///         sets.set_expr("size", col("new.size"));
+///     })
+///     .when_not_matched_insert((), &["key", "size"], |row| {
+///         row.expr(col("new.key")).expr(col("new.size"));
+///     })
+///     .build()?;
+/// assert_eq!(merge.parameters(), 3);
+/// # Ok::<(), db_query::BuildError>(())
+/// ```
+///
+/// Unlike ON CONFLICT it can fail with 23505 where two run at once, and it reports no row back before
 /// PostgreSQL 17; it can delete.
 #[derive(Debug)]
 #[must_use = "a builder does nothing until it is built"]

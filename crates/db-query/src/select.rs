@@ -18,6 +18,36 @@ use crate::{
 };
 
 /// Builds a SELECT. Clauses may come in any order.
+///
+/// ```
+/// use db_query::{Lock, Select, asc, col, count_all, desc, max, row_number, table_as, window};
+///
+/// let latest = Select::from(table_as("tasks", "t"))
+///     .columns(("t.id", "t.title"))
+///     .columns(row_number().over(window().partition_by(&["t.queue"]).order_by(desc("t.created_at"))).alias("place"))
+///     .left_join(table_as("task_executions", "e"), col("e.task_id").eq_col("t.id"))
+///     .filter(col("t.metadata").text_at(&["owner", "name"]).eq("ci"))
+///     .build()?;
+/// assert!(latest.sql().contains("row_number() OVER (PARTITION BY"));
+///
+/// let next = Select::from("tasks")
+///     .columns(["id"])
+///     .filter(col("status").eq("pending"))
+///     .order_by(asc("created_at"))
+///     .limit(10)
+///     .lock(Lock::for_update().skip_locked())
+///     .build()?;
+/// assert!(next.sql().ends_with("LIMIT $2 FOR UPDATE SKIP LOCKED"));
+/// assert!(!next.is_read_only());
+///
+/// let busy = Select::from("tasks")
+///     .columns(("queue", count_all().alias("n"), max(col("priority")).alias("top")))
+///     .group_by(&["queue"])
+///     .having(count_all().gt(5_i64))
+///     .build()?;
+/// assert!(busy.sql().ends_with(r#"GROUP BY "queue" HAVING count(*) > $1"#));
+/// # Ok::<(), db_query::BuildError>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "a builder does nothing until it is built"]
 pub struct Select {

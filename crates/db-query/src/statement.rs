@@ -49,6 +49,16 @@ impl Statement {
     ///
     /// A bare column name is counted for every table that it could belong to, so name the table where several are joined.
     /// What a view or a function reads is not seen. Worked out anew at each call.
+    ///
+    /// ```
+    /// use db_query::{Access, Columns, Select, col, table_as};
+    ///
+    /// let statement = Select::from(table_as("tasks", "t")).columns(["t.title"]).filter(col("t.id").eq(1_i64)).build()?;
+    /// let touches = statement.touches();
+    /// assert_eq!((touches[0].table.as_str(), touches[0].access), ("tasks", Access::Read));
+    /// assert!(matches!(&touches[0].columns, Columns::Named(names) if names.iter().eq(["id", "title"])));
+    /// # Ok::<(), db_query::BuildError>(())
+    /// ```
     #[must_use]
     pub fn touches(&self) -> Vec<Touch> {
         Survey::of(&self.state).touches()

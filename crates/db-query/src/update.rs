@@ -24,6 +24,22 @@ pub(crate) enum Scope {
 }
 
 /// Builds an UPDATE.
+///
+/// ```
+/// use db_query::{BuildError, Update, case, col, constant, now};
+///
+/// let update = Update::table("tasks")
+///     .set("assigned_to", "ada")
+///     .set_expr("attempts", col("attempts") + constant(1))
+///     .set_expr("updated_at", now())
+///     .set_expr("priority", case(col("priority").gt(8_i16), constant(8)).otherwise(col("priority")))
+///     .filter(col("id").eq(7_i64))
+///     .returning(["attempts"])
+///     .build()?;
+/// assert_eq!(update.parameters(), 3);
+/// assert_eq!(Update::table("tasks").set("assigned_to", "ada").build().unwrap_err(), BuildError::Unbounded);
+/// # Ok::<(), BuildError>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "a builder does nothing until it is built"]
 pub struct Update {

@@ -4,6 +4,30 @@
 //! Several keys, each in its own direction, NULLs at either end, forwards and backwards. Where you are is a [cursor](Cursor):
 //! opaque to the client, signed, and good only for the order that it was made for. The method is Markus Winand's "seek",
 //! <https://use-the-index-luke.com/no-offset>.
+//!
+//! ```no_run
+//! use db_core::Secret;
+//! use db_query::{CursorKey, Direction, Field, Keyset, Kind, PageSize, Pages, Select, Table, col};
+//! use sqlx::{Executor, PgConnection};
+//!
+//! const TASKS: Table = Table::new("tasks", &[
+//!     Field::new("id", Kind::Uuid),
+//!     Field::new("title", Kind::Text),
+//!     Field::new("created_at", Kind::Timestamptz),
+//! ]);
+//!
+//! # async fn example(conn: &mut PgConnection, cursor: Option<&str>) -> Result<(), Box<dyn std::error::Error>> {
+//! // Newest first. A request may bring an order of its own: `Keyset::parse(&TASKS, "title,-created_at", "id")`.
+//! let newest = Keyset::unique(&TASKS, "id", Direction::Descending)?.by("created_at", Direction::Descending)?;
+//! let pages = Pages::new(newest, CursorKey::new(&Secret::new("sixteen bytes or more"))?).bound_to("queue=files");
+//! let request = pages.request(cursor, PageSize::new(50)?)?;
+//! let select = Select::from(&TASKS).columns(["title"]).filter(col("queue").eq("files"));
+//! let rows = conn.fetch_all(pages.select(select, &request).build()?).await?;
+//! let page = pages.page::<(String,)>(rows, &request)?;
+//! println!("{} titles; more behind {:?}", page.items.len(), page.next);
+//! # Ok(())
+//! # }
+//! ```
 
 mod condition;
 mod cursor;
