@@ -6,6 +6,9 @@ use std::{fmt, str::FromStr};
 /// PostgreSQL cuts longer names off in silence, so they are refused (`NAMEDATALEN` - 1).
 const MAX_BYTES: usize = 63;
 
+/// Schema, table, column.
+const MAX_PARTS: usize = 3;
+
 /// A name that PostgreSQL can have, without its quotes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Ident(String);
@@ -156,6 +159,11 @@ fn write_carefully(name: &str, dots: Dots, out: &mut String) -> Result<(), Build
     match dots {
         Dots::Belong => write(name, out),
         Dots::Separate => {
+            if name.split('.').nth(MAX_PARTS).is_some() {
+                let reason = "it has more parts than schema, table and column";
+                quote(name, out);
+                return Err(BuildError::Ident { name: name.to_owned(), reason });
+            }
             for (position, part) in name.split('.').enumerate() {
                 if position > 0 {
                     out.push('.');
@@ -259,6 +267,8 @@ mod tests {
                 prop_assert_eq!(&quick, &careful);
                 let expected: Vec<&str> = match dots {
                     Dots::Belong => vec![&name],
+                    // Refused, and kept as one.
+                    Dots::Separate if name.split('.').count() > MAX_PARTS => vec![&name],
                     Dots::Separate => name.split('.').collect(),
                 };
                 prop_assert_eq!(parts(&quick), expected);

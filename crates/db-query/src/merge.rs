@@ -42,6 +42,8 @@ use crate::{
 pub struct Merge {
     writer: Writer,
     frame: Frame,
+    /// The kinds of branches that take every row: what stands behind one is never reached, and the server refuses it.
+    ended: Vec<&'static str>,
 }
 
 impl Merge {
@@ -58,7 +60,7 @@ impl Merge {
         source.write_source(&mut writer);
         writer.push(" ON ");
         on.write(&mut writer);
-        Self { writer, frame }
+        Self { writer, frame, ended: Vec::new() }
     }
 
     /// Changes rows that match; see [`when`] for those of them that are meant.
@@ -112,7 +114,13 @@ impl Merge {
 
     /// Adds a common table expression.
     pub fn with<'a, Q: Query>(mut self, cte: impl Into<Cte<'a>>, build: impl FnOnce(Start) -> Q) -> Self {
-        with::write(&mut self.writer, &mut self.frame, cte.into(), build);
+        let cte = cte.into();
+        if cte.is_recursive() {
+            self.writer.fail(BuildError::Incomplete {
+                missing: "room for WITH RECURSIVE, which MERGE does not take",
+            });
+        }
+        with::write(&mut self.writer, &mut self.frame, cte, build);
         self
     }
 
@@ -128,7 +136,13 @@ impl Merge {
         self.writer.end()
     }
 
-    fn branch(mut self, kind: &'static str, when: impl Predicate, action: impl FnOnce(&mut Writer)) -> Self {
+    fn branch<P: Predicate>(mut self, kind: &'static str, when: P, action: impl FnOnce(&mut Writer)) -> Self {
+        if self.ended.contains(&kind) {
+            self.writer.fail(BuildError::Twice { clause: "a branch of MERGE that takes every row" });
+        }
+        if !P::IS_SET {
+            self.ended.push(kind);
+        }
         self.frame.clause(&mut self.writer, Clause::Set, " WHEN ", " WHEN ");
         self.writer.push(kind);
         when.write_and(&mut self.writer);

@@ -139,7 +139,12 @@ impl Select {
         self.frame.clause(&mut self.writer, Clause::From, "", " JOIN ");
         source.write_source(&mut self.writer);
         self.writer.push(" USING (");
-        columns.write_columns(&mut self.writer);
+        for (position, column) in columns.iter().enumerate() {
+            if position > 0 {
+                self.writer.push(", ");
+            }
+            self.writer.plain_name(column, Role::Column);
+        }
         self.writer.push(")");
         self
     }

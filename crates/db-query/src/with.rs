@@ -43,6 +43,10 @@ impl<'a> Cte<'a> {
         Self { recursive: true, ..self }
     }
 
+    pub(crate) const fn is_recursive(&self) -> bool {
+        self.recursive
+    }
+
     /// The server works it out once, whatever the query does with it: a fence for the planner.
     #[must_use]
     pub const fn materialized(self) -> Self {

@@ -10,6 +10,7 @@ use crate::{
     writer::Writer,
 };
 use sqlx::{FromRow, Row, postgres::PgRow};
+use std::fmt;
 
 /// The column that brings the values of the sort keys along; a row type does not have to know it.
 const POSITION: &str = "cursor_position";
@@ -49,11 +50,21 @@ pub struct Pages {
 }
 
 /// Which page is wanted; see [`Pages::request`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct PageRequest {
     place: Place,
     position: Vec<Option<String>>,
     size: PageSize,
+}
+
+impl fmt::Debug for PageRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Never the position: it is the values of somebody's row.
+        f.debug_struct("PageRequest")
+            .field("place", &self.place)
+            .field("size", &self.size)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Rows of one page in the order of the list, and the way on.
@@ -187,7 +198,17 @@ fn text_of(key: &Key, value: serde_json::Value) -> Option<Option<String>> {
         (Kind::Float8, serde_json::Value::String(bits)) => {
             Some(format!("{:e}", f64::from_bits(u64::from_str_radix(&bits, 16).ok()?)))
         }
-        (Kind::Float8, _) => return None,
+        // With a sign at every number, as one at the first means different things in different styles.
+        (Kind::Interval, serde_json::Value::String(bits)) => {
+            let bits = u128::from_str_radix(&bits, 16).ok()?.to_be_bytes();
+            let (micros, rest) = bits.split_first_chunk()?;
+            let (days, rest) = rest.split_first_chunk()?;
+            let months = rest.first_chunk()?;
+            let (micros, days, months) =
+                (i64::from_be_bytes(*micros), i32::from_be_bytes(*days), i32::from_be_bytes(*months));
+            Some(format!("{months:+} mons {days:+} days {micros:+} microseconds"))
+        }
+        (Kind::Float8 | Kind::Interval, _) => return None,
         (_, serde_json::Value::String(text)) => Some(text),
         (_, other) => Some(other.to_string()),
     })
@@ -205,12 +226,16 @@ impl Exprs for Position<'_> {
             let column = self.0.column(key);
             match key.field.kind() {
                 // As text a number has the digits that extra_float_digits leaves it, and readers of JSON round it.
-                Kind::Float8 => {
-                    let bits = Call::known("float8send", (col(&column),));
-                    Call::known("encode", (bits, constant("hex"))).write(writer);
-                }
+                Kind::Float8 => write_bits("float8send", &column, writer),
+                // As text it has the form that IntervalStyle gives it.
+                Kind::Interval => write_bits("interval_send", &column, writer),
                 _ => col(&column).write(writer),
             }
         }
     }
+}
+
+/// What a value is on the wire, in hexadecimal.
+fn write_bits(send: &'static str, column: &str, writer: &mut Writer) {
+    Call::known("encode", (Call::known(send, (col(column),)), constant("hex"))).write(writer);
 }

@@ -3,6 +3,7 @@
 mod clauses;
 mod expressions;
 mod filters;
+mod fuzz;
 mod keyset;
 mod refused;
 mod shapes;

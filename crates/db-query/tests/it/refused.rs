@@ -2,7 +2,7 @@
 
 use db_query::{
     BuildError, Delete, Field, Insert, Kind, Merge, OnConflict, Op, PlanHint, Select, Setting, Table, Update,
-    all, all_of, col, unnest, value,
+    all, all_of, col, cte, unnest, value,
 };
 
 fn says(error: &BuildError, expected: &str) {
@@ -31,6 +31,15 @@ fn half_a_statement() {
     assert_eq!(Insert::into("t", &[]).row(|_| {}).build().unwrap_err(), BuildError::NoColumns);
     let merge = Merge::into("t", "s", col("t.a").eq_col("s.a")).build();
     assert_eq!(merge.unwrap_err(), BuildError::Incomplete { missing: "branch of MERGE" });
+    let merge = || Merge::into("t", "s", col("t.a").eq_col("s.a"));
+    let recursive =
+        merge().when_matched_delete(()).with(cte("r").recursive(), |q| q.from("r").columns(all()));
+    assert!(
+        matches!(recursive.build().unwrap_err(), BuildError::Incomplete { .. }),
+        "MERGE takes no recursion"
+    );
+    let unreached = merge().when_matched_delete(()).when_matched_do_nothing(col("s.b").holds());
+    assert!(matches!(unreached.build().unwrap_err(), BuildError::Twice { .. }));
     let short = Insert::into("t", &["a", "b"]).row(|row| {
         row.value(1_i32);
     });
@@ -57,7 +66,7 @@ fn the_same_clause_twice() {
 fn names_that_postgresql_cannot_have() {
     let error = Select::from("").columns(["a"]).filter(col("x\0").eq(1_i32)).build().unwrap_err();
     assert!(matches!(error, BuildError::Ident { name, .. } if name.is_empty()), "the first mistake is told");
-    for name in ["a.", ".a", "a\0b", &"x".repeat(64)] {
+    for name in ["a.", ".a", "a.b.c.d", "a\0b", &"x".repeat(64)] {
         assert!(Select::from("t").columns([name]).build().is_err(), "{name:?}");
     }
     for hint in ["a*/b", "/*", "", "a\0"] {

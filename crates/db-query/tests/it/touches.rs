@@ -100,10 +100,10 @@ fn writes() {
     let delete = Delete::from("t").filter(col("id").eq(1_i32));
     check(delete.build(), &["t:Read(id)", "t:Delete(*)"]);
     let merge = Merge::into("t", "s", col("t.id").eq_col("s.id"))
+        .when_matched_delete(col("s.gone").holds())
         .when_matched_update((), |sets| {
             sets.set("a", 1_i32);
         })
-        .when_matched_delete(col("s.gone").holds())
         .when_not_matched_insert((), &["id"], |row| {
             row.expr(col("s.id"));
         });

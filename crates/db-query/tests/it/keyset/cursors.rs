@@ -96,6 +96,40 @@ async fn of_somebody_else_are_forged() {
     .await;
 }
 
+/// What a cursor is bound to and what it says are signed side by side: nothing moves from one to the other.
+#[tokio::test]
+async fn that_are_cut_into_another_binding_are_forged() {
+    fresh_db(|db| async move {
+        let mut conn = db.connect().await;
+        two_rows(&mut conn).await;
+        let mut tried = 0;
+        for column in 0..scratch::COLUMNS {
+            let keyset = Keyset::unique(&scratch::TABLE, "id", Direction::Ascending)
+                .and_then(|keyset| keyset.by(scratch::name(column), Direction::Ascending))
+                .expect("keys");
+            let pages = Pages::new(keyset.clone(), key()).bound_to("ann");
+            let cursor = next(&mut conn, &pages).await;
+            // Four letters are three bytes; only some can be a part of a text.
+            let Ok(start) = String::from_utf8(three_bytes(&cursor.as_str()[..4])) else { continue };
+            let other = Pages::new(keyset, key()).bound_to(format!("ann{start}"));
+            assert_eq!(refused(&other, &cursor.as_str()[4..]), Some(Forged), "{start:?}");
+            tried += 1;
+        }
+        assert!(tried > 0, "one order at least has such a cursor");
+    })
+    .await;
+}
+
+/// What four letters of base64 mean, in its form for URLs.
+fn three_bytes(letters: &str) -> Vec<u8> {
+    const LETTERS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let bits = letters.chars().fold(0_u32, |bits, letter| {
+        let value = LETTERS.find(letter).expect("a letter of base64");
+        (bits << 6) | u32::try_from(value).expect("below 64")
+    });
+    bits.to_be_bytes()[1..].to_vec()
+}
+
 /// Orders that differ in one thing each.
 fn orders() -> Vec<Keyset> {
     const SAME_NAMES: Table =

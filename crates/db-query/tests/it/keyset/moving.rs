@@ -12,8 +12,8 @@ const ROWS: i64 = 30;
 
 async fn insert(conn: &mut PgConnection, id: i64, n: i32) {
     sqlx::query(
-        r#"INSERT INTO scratch (id, n, n_null, t, "at", f, b, u, raw)
-           VALUES ($1, $2, nullif($2, 1), '', 'epoch', 0, true, gen_random_uuid(), '')"#,
+        r#"INSERT INTO scratch (id, n, n_null, t, "at", f, b, u, raw, span)
+           VALUES ($1, $2, nullif($2, 1), '', 'epoch', 0, true, gen_random_uuid(), '', '1 day')"#,
     )
     .bind(id)
     .bind(n)

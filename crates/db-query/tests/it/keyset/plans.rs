@@ -57,8 +57,8 @@ async fn with_tasks(conn: &mut PgConnection) {
 async fn with_scratch(conn: &mut PgConnection, index: &'static str) {
     scratch::create(conn).await;
     conn.execute(
-        r#"INSERT INTO scratch (id, n, n_null, t, "at", f, b, u, raw)
-           SELECT n, n % 500, nullif(n % 5, 0), n % 7, 'epoch', n % 11, true, gen_random_uuid(), ''
+        r#"INSERT INTO scratch (id, n, n_null, t, "at", f, b, u, raw, span)
+           SELECT n, n % 500, nullif(n % 5, 0), n % 7, 'epoch', n % 11, true, gen_random_uuid(), '', '1 day'
            FROM generate_series(1, 5000) AS n"#,
     )
     .await

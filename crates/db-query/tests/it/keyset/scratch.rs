@@ -4,7 +4,7 @@ use db_query::{Field, Insert, Kind, Select, Table, unnest};
 use sqlx::{Executor, PgConnection};
 
 /// The columns that a key can be made of.
-pub(super) const COLUMNS: usize = 14;
+pub(super) const COLUMNS: usize = 16;
 
 const FIELDS: [Field; 1 + COLUMNS] = [
     Field::new("id", Kind::Int8),
@@ -22,6 +22,8 @@ const FIELDS: [Field; 1 + COLUMNS] = [
     Field::new("u_null", Kind::Uuid).nullable(),
     Field::new("raw", Kind::Bytea),
     Field::new("raw_null", Kind::Bytea).nullable(),
+    Field::new("span", Kind::Interval),
+    Field::new("span_null", Kind::Interval).nullable(),
 ];
 
 pub(super) const TABLE: Table = Table::new("scratch", &FIELDS);
@@ -35,7 +37,8 @@ const CREATE: &str = r#"
         f float8 NOT NULL, f_null float8,
         b bool NOT NULL, b_null bool,
         u uuid NOT NULL, u_null uuid,
-        raw bytea NOT NULL, raw_null bytea
+        raw bytea NOT NULL, raw_null bytea,
+        span interval NOT NULL, span_null interval
     )"#;
 
 /// What the values of each kind are drawn from, as text; few, so that there are ties.
@@ -65,6 +68,15 @@ const VALUES: [&[&str]; COLUMNS / 2] = [
     &["false", "true"],
     &["00000000-0000-0000-0000-000000000000", "7f000000-0000-4000-8000-00000000000a"],
     &["", "\\x00", "\\x5c78", "\\xff00"],
+    // A month is as long as thirty days, and styles of text differ in what a sign is for.
+    &[
+        "1 mon",
+        "30 days",
+        "-1 days -02:03:04.000005",
+        "-1 days +02:03:04",
+        "1 mon -1 day",
+        "-1 year 2 mons 3 days -4 hours",
+    ],
 ];
 
 /// The kind with floats, to which a test adds its own.

@@ -4,7 +4,7 @@ use super::{key, read, scratch, size};
 use db_query::{Direction, Keyset, Nulls, Page, PageRequest, Pages, Select, col, table_as};
 use db_testkit::fresh_db;
 use proptest::{
-    array::uniform14,
+    array::uniform16,
     collection::vec,
     prelude::*,
     sample::subsequence,
@@ -14,7 +14,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use tokio::{runtime::Handle, task::spawn_blocking};
 
 /// As many as fit into a few seconds.
-const CASES: u32 = 120;
+const CASES: u32 = 250;
 
 /// A list and how it is read.
 #[derive(Clone, Debug)]
@@ -40,7 +40,7 @@ fn cases() -> impl Strategy<Value = Case> {
     let keys = (columns, vec((directions(), nulls), 4)).prop_map(|(columns, ways)| {
         columns.into_iter().zip(ways).map(|(column, (direction, nulls))| (column, direction, nulls)).collect()
     });
-    let rows = vec(uniform14(any::<u8>()), 0..=24);
+    let rows = vec(uniform16(any::<u8>()), 0..=24);
     let alias = prop_oneof![Just(None), Just(Some("s"))];
     (rows, any::<[u64; 2]>(), keys, directions(), 1..=7_u16, alias, any::<bool>()).prop_map(
         |(rows, floats, keys, unique, page, alias, filtered)| Case {
