@@ -63,7 +63,7 @@ impl Merge {
         Self { writer, frame, ended: Vec::new() }
     }
 
-    /// Changes rows that match; see [`when`] for those of them that are meant.
+    /// Changes rows that match and for which `when` holds; with `()` all of them.
     pub fn when_matched_update(self, when: impl Predicate, fill: impl FnOnce(&mut Sets<'_>)) -> Self {
         self.branch("MATCHED", when, |writer| {
             writer.push("UPDATE SET ");
@@ -75,7 +75,7 @@ impl Merge {
         })
     }
 
-    /// Deletes rows that match.
+    /// Deletes rows that match and for which `when` holds.
     pub fn when_matched_delete(self, when: impl Predicate) -> Self {
         self.branch("MATCHED", when, |writer| {
             let at = writer.state().text.len();
