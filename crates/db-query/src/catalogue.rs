@@ -3,7 +3,7 @@
 
 use crate::{
     BuildError, SqlType,
-    touch::{Columns, Touch},
+    touch::{Named, Touch},
 };
 
 /// What kind of values a column holds.
@@ -155,31 +155,30 @@ impl Table {
     }
 }
 
-/// Whether every table and column is there.
-pub(crate) fn check(touches: &[Touch], catalogue: &[&Table]) -> Result<(), BuildError> {
+/// Whether every table and column is there. A column that may be of a subquery is left to the server.
+pub(crate) fn check(touches: &[Touch], named: &[Named], catalogue: &[&Table]) -> Result<(), BuildError> {
+    // A schema is not a part of the catalogue: the same tables may stand in several.
+    let find = |name: &str| {
+        let bare = name.rsplit('.').next().unwrap_or_default();
+        catalogue.iter().find(|table| table.name == bare).ok_or_else(|| BuildError::UnknownTable {
+            table: name.to_owned(),
+            nearest: nearest(bare, catalogue.iter().map(|table| table.name)),
+        })
+    };
     for touch in touches {
-        // A schema is not a part of the catalogue: the same tables may stand in several.
-        let name = touch.table.rsplit('.').next().unwrap_or_default();
-        let Some(table) = catalogue.iter().find(|table| table.name == name) else {
-            return Err(BuildError::UnknownTable {
-                table: touch.table.clone(),
-                nearest: nearest(name, catalogue.iter().map(|table| table.name)),
-            });
-        };
-        let Columns::Named(columns) = &touch.columns else { continue };
-        for column in columns {
-            // A bare name may belong to another table of the statement.
-            let elsewhere = || {
-                touches.iter().filter(|other| other.table != touch.table).any(|other| {
-                    let holds = |table: &&&Table| table.name == other.table && table.field(column).is_ok();
-                    matches!(&other.columns, Columns::Named(names) if names.contains(column))
-                        && catalogue.iter().any(|table| holds(&table))
-                })
-            };
-            match table.field(column) {
-                Err(error) if !elsewhere() => return Err(error),
-                _ => {}
+        find(&touch.table)?;
+    }
+    for name in named.iter().filter(|name| !name.open) {
+        let mut first = None;
+        let mut is_known = false;
+        for table in &name.tables {
+            match find(table)?.field(&name.column) {
+                Ok(_) => is_known = true,
+                Err(error) => first = first.or(Some(error)),
             }
+        }
+        if let Some(error) = first.filter(|_| !is_known) {
+            return Err(error);
         }
     }
     Ok(())

@@ -52,20 +52,20 @@ impl Delete {
             self.writer.fail(BuildError::Twice { clause: "the name of the table to delete from" });
         }
         self.frame.clause(&mut self.writer, Clause::Alias, " AS ", "");
-        self.writer.plain_name(alias, Role::Alias);
+        self.writer.plain_name(alias, Role::TargetAlias);
         self
     }
 
     /// Adds rows that the conditions may name: `USING source`. Join them by a filter.
     pub fn using(mut self, source: impl Source) -> Self {
-        self.frame.clause(&mut self.writer, Clause::From, " USING ", ", ");
+        self.frame.clause(&mut self.writer, Clause::From, " USING ", " CROSS JOIN ");
         source.write_source(&mut self.writer);
         self
     }
 
     /// Deletes only rows for which the condition holds; several are joined by AND.
     pub fn filter(mut self, condition: Condition<impl Expr>) -> Self {
-        if !condition.is_always_true() {
+        if condition.is_constant() != Some(true) {
             self.scope = Scope::Filtered;
         }
         self.frame.clause(&mut self.writer, Clause::Where, " WHERE ", " AND ");

@@ -104,6 +104,15 @@ pub enum BuildError {
         /// The most that there may be.
         max: u16,
     },
+    /// A clause where it cannot stand.
+    #[error("misplaced: {clause}")]
+    Misplaced {
+        /// The clause, and what to do instead.
+        clause: &'static str,
+    },
+    /// A page that was requested of another list, or in another order.
+    #[error("the page was requested of another list or in another order")]
+    OtherPages,
     /// A row whose values do not match the columns.
     #[error("row {row} has {values} values for {columns} columns")]
     RowLength {

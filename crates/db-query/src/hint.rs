@@ -41,6 +41,11 @@ pub enum PlanHint<'a> {
 impl PlanHint<'_> {
     /// Adds the hint to the comment at the statement's start.
     pub(crate) fn write(self, writer: &mut Writer, frame: &mut Frame) {
+        if writer.state().scope != 0 {
+            let clause =
+                "a plan hint inside a query: pg_hint_plan reads those of the outermost statement only";
+            writer.fail(BuildError::Misplaced { clause });
+        }
         if !frame.has(Clause::Hint) {
             frame.clause(writer, Clause::Hint, "/*+", "");
             frame.clause(writer, Clause::AfterHint, " */ ", "");

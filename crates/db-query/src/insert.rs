@@ -1,7 +1,7 @@
 //! INSERT.
 
 use crate::{
-    BuildError, Query, Start,
+    BuildError, Query, Select, Start,
     clause::{Clause, Frame},
     conflict::{Conflict, OnConflict},
     projection::Projection,
@@ -41,6 +41,7 @@ pub struct Insert {
     frame: Frame,
     columns: usize,
     rows: usize,
+    from_query: bool,
 }
 
 impl Insert {
@@ -68,12 +69,15 @@ impl Insert {
         if columns.is_empty() {
             writer.fail(BuildError::NoColumns);
         }
-        Self { writer, frame, columns: columns.len(), rows: 0 }
+        Self { writer, frame, columns: columns.len(), rows: 0, from_query: false }
     }
 
     /// Adds a row; it must have a value for each column.
     #[inline]
     pub fn row(mut self, fill: impl FnOnce(&mut Row<'_>)) -> Self {
+        if self.from_query {
+            self.writer.fail(BuildError::Twice { clause: "what an INSERT inserts" });
+        }
         self.rows += 1;
         self.frame.clause(&mut self.writer, Clause::Rows, " VALUES ", ", ");
         write_row(&mut self.writer, self.rows, self.columns, fill);
@@ -81,11 +85,12 @@ impl Insert {
     }
 
     /// Inserts the rows of a query, whose columns are those of the INSERT in order.
-    pub fn from_query<Q: Query>(mut self, build: impl FnOnce(Start) -> Q) -> Self {
+    pub fn from_query(mut self, build: impl FnOnce(Start) -> Select) -> Self {
         if self.frame.has(Clause::Rows) {
             self.writer.fail(BuildError::Twice { clause: "what an INSERT inserts" });
         }
         self.rows += 1;
+        self.from_query = true;
         self.frame.clause(&mut self.writer, Clause::Rows, " ", "");
         self.writer.nested(build);
         self

@@ -120,7 +120,7 @@ impl<T> Order<T> {
 impl<T: Expr> Order<T> {
     #[inline]
     pub(crate) fn write(self, writer: &mut Writer) {
-        self.expr.write(writer);
+        write_key(self.expr, writer);
         writer.push(match (self.direction, self.nulls) {
             (Direction::Ascending, None) => " ASC",
             (Direction::Descending, None) => " DESC",
@@ -129,6 +129,18 @@ impl<T: Expr> Order<T> {
             (Direction::Descending, Some(Nulls::First)) => " DESC NULLS FIRST",
             (Direction::Descending, Some(Nulls::Last)) => " DESC NULLS LAST",
         });
+    }
+}
+
+/// Writes what is sorted or grouped by: never a bare number, which would be that of a result column.
+#[inline]
+pub(crate) fn write_key(expr: impl Expr, writer: &mut Writer) {
+    if expr.is_number() {
+        writer.push("CAST(");
+        expr.write(writer);
+        writer.push(" AS int4)");
+    } else {
+        expr.write(writer);
     }
 }
 
@@ -150,7 +162,12 @@ impl<T: Expr> Orders for Order<T> {
     const EMPTY: bool = false;
     fn write_orders(self, begin: &'static str, writer: &mut Writer) {
         writer.push(begin);
+        let before = writer.state().spans.len();
         self.write(writer);
+        // Here a name is always a column's: only the ORDER BY of a statement knows the names of results.
+        for span in &mut writer.state().spans[before..] {
+            span.make_column();
+        }
     }
 }
 

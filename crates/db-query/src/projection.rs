@@ -1,6 +1,7 @@
 //! What a statement returns.
 
 use crate::{
+    BuildError,
     expr::{Aliased, Column, Expr, Operand},
     touch::Role,
     writer::Writer,
@@ -62,6 +63,9 @@ impl<const N: usize> Projection for [&str; N] {
 impl Projection for &[&str] {
     #[inline]
     fn write_columns(self, writer: &mut Writer) {
+        if self.is_empty() {
+            writer.fail(BuildError::NoColumns);
+        }
         for (position, name) in self.iter().enumerate() {
             if position > 0 {
                 writer.push(", ");

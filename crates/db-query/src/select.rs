@@ -3,7 +3,7 @@
 use crate::{
     BuildError, Query, Start,
     clause::{Clause, Frame},
-    expr::{Condition, Expr, Exprs, Operand, value},
+    expr::{Condition, Expr, Operand, value},
     hint::PlanHint,
     lock::Lock,
     order::Order,
@@ -53,6 +53,8 @@ use crate::{
 pub struct Select {
     writer: Writer,
     frame: Frame,
+    /// Whether there is a UNION or EXCEPT.
+    has_loose_sets: bool,
 }
 
 impl Select {
@@ -71,13 +73,13 @@ impl Select {
     pub(crate) fn begin(mut writer: Writer) -> Self {
         let mut frame = writer.frame();
         frame.clause(&mut writer, Clause::Head, "SELECT ", "");
-        Self { writer, frame }
+        Self { writer, frame, has_loose_sets: false }
     }
 
     /// One more source, every row of it with every row of the others.
     #[inline]
     pub fn and_from(mut self, source: impl Source) -> Self {
-        self.frame.clause(&mut self.writer, Clause::From, " FROM ", ", ");
+        self.frame.clause(&mut self.writer, Clause::From, " FROM ", " CROSS JOIN ");
         source.write_source(&mut self.writer);
         self
     }
@@ -129,6 +131,7 @@ impl Select {
 
     /// Every row with every row of `source`; with a [`lateral`](crate::lateral) query, with the rows that it gives.
     pub fn cross_join(mut self, source: impl Source) -> Self {
+        self.needs_source();
         self.frame.clause(&mut self.writer, Clause::From, "", " CROSS JOIN ");
         source.write_source(&mut self.writer);
         self
@@ -136,6 +139,10 @@ impl Select {
 
     /// Joins by columns that have the same name on both sides: `JOIN source USING (columns)`.
     pub fn join_using(mut self, source: impl Source, columns: &[&str]) -> Self {
+        self.needs_source();
+        if columns.is_empty() {
+            self.writer.fail(BuildError::NoColumns);
+        }
         self.frame.clause(&mut self.writer, Clause::From, "", " JOIN ");
         source.write_source(&mut self.writer);
         self.writer.push(" USING (");
@@ -167,10 +174,7 @@ impl Select {
     /// Groups by an expression.
     pub fn group_by_expr<E: Expr>(mut self, expr: Operand<E>) -> Self {
         self.frame.clause(&mut self.writer, Clause::GroupBy, " GROUP BY ", ", ");
-        // In parentheses, as a bare constant would be the number of a result column.
-        self.writer.push("(");
-        expr.write_list(&mut self.writer);
-        self.writer.push(")");
+        crate::order::write_key(expr, &mut self.writer);
         self
     }
 
@@ -229,23 +233,31 @@ impl Select {
         self
     }
 
-    /// The rows of both, each once.
-    pub fn union<Q: Query>(self, build: impl FnOnce(Start) -> Q) -> Self {
+    /// The rows of both, each once. ORDER BY, LIMIT and OFFSET of this statement are those of all its rows.
+    pub fn union(mut self, build: impl FnOnce(Start) -> Self) -> Self {
+        self.has_loose_sets = true;
         self.set(" UNION (", build)
     }
 
     /// The rows of both, one after the other.
-    pub fn union_all<Q: Query>(self, build: impl FnOnce(Start) -> Q) -> Self {
+    pub fn union_all(mut self, build: impl FnOnce(Start) -> Self) -> Self {
+        self.has_loose_sets = true;
         self.set(" UNION ALL (", build)
     }
 
-    /// The rows that both have, each once.
-    pub fn intersect<Q: Query>(self, build: impl FnOnce(Start) -> Q) -> Self {
+    /// The rows that both have, each once. After a union or except it is refused: SQL would do it first.
+    pub fn intersect(mut self, build: impl FnOnce(Start) -> Self) -> Self {
+        if self.has_loose_sets {
+            let clause =
+                "INTERSECT after UNION or EXCEPT, which it binds closer than: nest them in a subquery";
+            self.writer.fail(BuildError::Misplaced { clause });
+        }
         self.set(" INTERSECT (", build)
     }
 
     /// The rows that the other does not have, each once.
-    pub fn except<Q: Query>(self, build: impl FnOnce(Start) -> Q) -> Self {
+    pub fn except(mut self, build: impl FnOnce(Start) -> Self) -> Self {
+        self.has_loose_sets = true;
         self.set(" EXCEPT (", build)
     }
 
@@ -266,6 +278,7 @@ impl Select {
 
     #[inline]
     fn joined(mut self, word: &'static str, source: impl Source, on: Condition<impl Expr>) -> Self {
+        self.needs_source();
         self.frame.clause(&mut self.writer, Clause::From, "", word);
         source.write_source(&mut self.writer);
         self.writer.push(" ON ");
@@ -273,10 +286,24 @@ impl Select {
         self
     }
 
-    fn set<Q: Query>(mut self, open: &'static str, build: impl FnOnce(Start) -> Q) -> Self {
+    fn set(mut self, open: &'static str, build: impl FnOnce(Start) -> Self) -> Self {
         self.frame.clause(&mut self.writer, Clause::Set, open, open);
         self.writer.nested(build);
         self.writer.push(")");
+        self
+    }
+
+    #[inline]
+    fn needs_source(&mut self) {
+        if !self.frame.has(Clause::From) {
+            self.writer.fail(BuildError::Incomplete { missing: "table to join to" });
+        }
+    }
+
+    /// Keeps a mistake that was made in its name.
+    #[cfg(feature = "keyset")]
+    pub(crate) fn fail(mut self, error: BuildError) -> Self {
+        self.writer.fail(error);
         self
     }
 

@@ -1,10 +1,10 @@
 //! Where rows come from: tables, subqueries, lists of values, arrays, functions.
 
 use crate::{
-    BuildError, Query, SqlType, Start,
+    BuildError, Select, SqlType, Start,
     catalogue::Table,
     expr::{Expr, Operand},
-    touch::Role,
+    touch::{Derived, Role},
     writer::Writer,
 };
 use sqlx::{Encode, Postgres, Type, postgres::PgHasArrayType};
@@ -58,18 +58,23 @@ pub struct Subquery<'a, F> {
 }
 
 /// A query whose rows are read: `(SELECT …) AS alias`.
-pub fn subquery<Q: Query, F: FnOnce(Start) -> Q>(alias: &str, build: F) -> Subquery<'_, F> {
+pub fn subquery<F: FnOnce(Start) -> Select>(alias: &str, build: F) -> Subquery<'_, F> {
     Subquery { lateral: false, alias, build }
 }
 
 /// A query that may name the tables before it: `LATERAL (SELECT …) AS alias`.
-pub fn lateral<Q: Query, F: FnOnce(Start) -> Q>(alias: &str, build: F) -> Subquery<'_, F> {
+pub fn lateral<F: FnOnce(Start) -> Select>(alias: &str, build: F) -> Subquery<'_, F> {
     Subquery { lateral: true, alias, build }
 }
 
-impl<Q: Query, F: FnOnce(Start) -> Q> Source for Subquery<'_, F> {
+impl<F: FnOnce(Start) -> Select> Source for Subquery<'_, F> {
     fn write_source(self, writer: &mut Writer) {
         writer.push(if self.lateral { "LATERAL (" } else { "(" });
+        let state = writer.state();
+        // The body is the next scope to be opened.
+        let body = u8::try_from(state.parents.len()).unwrap_or(u8::MAX);
+        let derived = Derived { alias: self.alias.to_owned(), scope: state.scope, body };
+        state.derived.push(derived);
         writer.nested(self.build);
         writer.push(") AS ");
         writer.plain_name(self.alias, Role::Derived);

@@ -82,7 +82,8 @@ impl Statement {
     /// # Errors
     /// [`BuildError::UnknownTable`] or [`BuildError::UnknownColumn`], with the nearest name that there is.
     pub fn check(&self, catalogue: &[&Table]) -> Result<(), BuildError> {
-        crate::catalogue::check(&self.touches(), catalogue)
+        let survey = || Survey::of(&self.state);
+        crate::catalogue::check(&survey().touches(), &survey().into_named(), catalogue)
     }
 }
 

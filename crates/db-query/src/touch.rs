@@ -60,8 +60,10 @@ pub(crate) enum Role {
     Delete,
     /// The target of a MERGE; its branches say what is done to it.
     Merge,
-    /// The other name of the table or subquery before it.
+    /// The other name of the table before it.
     Alias,
+    /// The other name of the table that the statement changes.
+    TargetAlias,
     /// The name of a subquery in FROM, or of a function's rows.
     Derived,
     /// A column that is read.
@@ -105,6 +107,13 @@ impl Span {
         Self { at: at as u32, len: (end - at) as u16, role, scope }
     }
 
+    /// A sort key that cannot be the name of a result column.
+    pub(crate) fn make_column(&mut self) {
+        if self.role == Role::SortKey {
+            self.role = Role::Column;
+        }
+    }
+
     fn parts(self, text: &str) -> Vec<String> {
         let at = self.at as usize;
         ident::parts(text.get(at..at + usize::from(self.len)).unwrap_or_default())
@@ -143,17 +152,36 @@ pub(crate) struct Cte {
     pub(crate) recursive: bool,
 }
 
+/// A subquery in FROM.
+#[derive(Clone, Debug)]
+pub(crate) struct Derived {
+    pub(crate) alias: String,
+    /// The scope that it stands in.
+    pub(crate) scope: u8,
+    /// The scope of its own.
+    pub(crate) body: u8,
+}
+
+/// A column that is named, and the tables that it may be of.
+pub(crate) struct Named {
+    pub(crate) tables: Vec<String>,
+    pub(crate) column: String,
+    /// Whether it may also be of a subquery or common table expression.
+    pub(crate) open: bool,
+}
+
 /// The tables and functions of a statement.
 pub(crate) struct Survey<'s> {
     state: &'s State,
     items: Vec<Item>,
     found: BTreeMap<(String, Access), Columns>,
+    named: Vec<Named>,
 }
 
 impl<'s> Survey<'s> {
     /// Works out what is touched.
     pub(crate) fn of(state: &'s State) -> Self {
-        let mut survey = Self { state, items: Vec::new(), found: BTreeMap::new() };
+        let mut survey = Self { state, items: Vec::new(), found: BTreeMap::new(), named: Vec::new() };
         survey.find_items();
         survey.find_columns();
         survey
@@ -161,6 +189,11 @@ impl<'s> Survey<'s> {
 
     pub(crate) fn touches(self) -> Vec<Touch> {
         self.found.into_iter().map(|((table, access), columns)| Touch { table, access, columns }).collect()
+    }
+
+    /// The columns that are named, one by one.
+    pub(crate) fn into_named(self) -> Vec<Named> {
+        self.named
     }
 
     fn find_items(&mut self) {
@@ -171,9 +204,12 @@ impl<'s> Survey<'s> {
                 Role::Update => Some(Access::Update),
                 Role::Delete => Some(Access::Delete),
                 Role::Derived => None,
-                Role::Alias => {
+                Role::Alias | Role::TargetAlias => {
                     let alias = span.parts(&self.state.text).pop();
-                    if let Some(item) = self.items.iter_mut().rev().find(|item| item.scope == span.scope) {
+                    let mut here = self.items.iter_mut().filter(|item| item.scope == span.scope);
+                    // A target is written first, whatever was said before it got its other name.
+                    let item = if span.role == Role::TargetAlias { here.next() } else { here.next_back() };
+                    if let Some(item) = item {
                         item.alias = alias;
                     }
                     continue;
@@ -181,7 +217,8 @@ impl<'s> Survey<'s> {
                 _ => continue,
             };
             let name = span.parts(&self.state.text);
-            let is_cte = name.len() == 1 && self.sees_cte(span.scope, &name[0]);
+            // What is changed is always a table: only readers see common table expressions.
+            let is_cte = span.role == Role::Read && name.len() == 1 && self.sees_cte(span.scope, &name[0]);
             let access = if is_cte { None } else { access };
             if let Some(access) = access {
                 // Even a statement that names no column touches the table: count(*), EXISTS.
@@ -243,6 +280,10 @@ impl<'s> Survey<'s> {
                 // In ORDER BY a bare name means the result column of that name, if there is one.
                 Role::SortKey if parts.len() == 1 && outputs.contains(&(span.scope, parts[0].clone())) => {}
                 Role::Column | Role::SortKey => {
+                    // What names a table with its schema is no column of a table that the schema's name would be.
+                    if self.read_rows(span.scope, &parts) && parts.len() > 1 {
+                        continue;
+                    }
                     let column = parts.pop();
                     self.read(span.scope, &parts, column.as_deref());
                 }
@@ -254,6 +295,21 @@ impl<'s> Survey<'s> {
                 _ => {}
             }
         }
+    }
+
+    /// Notes that whole rows are read where a name is that of a table or of its alias; whether it is.
+    fn read_rows(&mut self, scope: u8, name: &[String]) -> bool {
+        let tables: Vec<String> = self
+            .items
+            .iter()
+            .filter(|item| self.sees(scope, item.scope) && item.answers_to(name) && item.access.is_some())
+            .map(|item| item.name.join("."))
+            .collect();
+        let is_one = !tables.is_empty();
+        for table in tables {
+            self.note((table, Access::Read), None);
+        }
+        is_one
     }
 
     /// Notes that a column, or with `None` every column, is read. A bare name may be of any table around it.
@@ -275,6 +331,15 @@ impl<'s> Survey<'s> {
                 named.filter(|item| item.access.is_some()).map(|item| item.name.join(".")).collect()
             }
         };
+        if let Some(column) = column {
+            let visible = |item: &Item| self.sees(scope, item.scope) && item.access.is_none();
+            let open = if qualifier.is_empty() { self.items.iter().any(visible) } else { tables.is_empty() };
+            let whole = self.items.iter().any(|item| {
+                qualifier.is_empty() && self.sees(scope, item.scope) && item.answers_to(&[column.to_owned()])
+            });
+            let named = Named { tables: tables.clone(), column: column.to_owned(), open: open || whole };
+            self.named.push(named);
+        }
         for table in tables {
             self.note((table, Access::Read), column);
         }
@@ -283,17 +348,29 @@ impl<'s> Survey<'s> {
     /// Notes that a column, or with `None` the row, of the statement's target is written: that is its first table.
     fn write(&mut self, scope: u8, access: Access, column: Option<&str>) {
         if let Some(target) = self.items.iter().find(|item| item.scope == scope) {
-            self.note((target.name.join("."), access), column);
+            let table = target.name.join(".");
+            if let Some(column) = column {
+                let named = Named { tables: vec![table.clone()], column: column.to_owned(), open: false };
+                self.named.push(named);
+            }
+            self.note((table, access), column);
         }
     }
 
-    /// Notes that rows are locked, which needs the right to update them.
+    /// Notes that rows are locked, which needs the right to update them; those of a subquery in FROM are those of its
+    /// tables.
     fn lock(&mut self, scope: u8, name: &[String]) {
         let here = self.items.iter().filter(|item| item.scope == scope && item.access.is_some());
         let locked = here.filter(|item| name.is_empty() || item.answers_to(name));
         let tables: Vec<String> = locked.map(|item| item.name.join(".")).collect();
         for table in tables {
             self.found.entry((table, Access::Update)).or_insert_with(|| Columns::Named(BTreeSet::new()));
+        }
+        let state = self.state;
+        for derived in state.derived.iter().filter(|derived| derived.scope == scope) {
+            if name.is_empty() || name == [derived.alias.as_str()] {
+                self.lock(derived.body, &[]);
+            }
         }
     }
 

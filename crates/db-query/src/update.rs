@@ -67,7 +67,7 @@ impl Update {
             self.writer.fail(BuildError::Twice { clause: "the name of the table to update" });
         }
         self.frame.clause(&mut self.writer, Clause::Alias, " AS ", "");
-        self.writer.plain_name(alias, Role::Alias);
+        self.writer.plain_name(alias, Role::TargetAlias);
         self
     }
 
@@ -87,14 +87,14 @@ impl Update {
 
     /// Adds rows that the conditions and new values may name: `FROM source`. Join them by a filter.
     pub fn from(mut self, source: impl Source) -> Self {
-        self.frame.clause(&mut self.writer, Clause::From, " FROM ", ", ");
+        self.frame.clause(&mut self.writer, Clause::From, " FROM ", " CROSS JOIN ");
         source.write_source(&mut self.writer);
         self
     }
 
     /// Changes only rows for which the condition holds; several are joined by AND.
     pub fn filter(mut self, condition: Condition<impl Expr>) -> Self {
-        if !condition.is_always_true() {
+        if condition.is_constant() != Some(true) {
             self.scope = Scope::Filtered;
         }
         self.frame.clause(&mut self.writer, Clause::Where, " WHERE ", " AND ");

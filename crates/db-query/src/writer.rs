@@ -42,6 +42,7 @@ pub(crate) struct State {
     /// Where clauses begin, those of the statements around this one first.
     pub(crate) segments: SmallVec<[(crate::clause::Clause, u32); 12]>,
     pub(crate) ctes: Vec<crate::touch::Cte>,
+    pub(crate) derived: Vec<crate::touch::Derived>,
     /// The scope of each (sub)query around it, by number; the first is its own.
     pub(crate) parents: SmallVec<[u8; 8]>,
     /// The scope of what is being written.
@@ -58,6 +59,7 @@ impl Default for State {
             spans: SmallVec::new(),
             segments: SmallVec::new(),
             ctes: Vec::new(),
+            derived: Vec::new(),
             parents: SmallVec::from_slice(&[0]),
             scope: 0,
             error: None,

@@ -21,7 +21,7 @@ impl<E: Expr> Condition<E> {
 
     /// True where the condition is, false where it is false or NULL: it never is NULL itself.
     pub fn is_true(self) -> Condition<Tested<E>> {
-        Condition(Tested { of: self.0, test: " IS TRUE" })
+        Condition(Tested { of: self.0, test: IS_TRUE })
     }
 
     /// True where the condition is false or NULL. `!` leaves NULL as it is.
@@ -43,8 +43,8 @@ impl<E: Expr> Expr for Condition<E> {
     }
 
     #[inline]
-    fn is_always_true(&self) -> bool {
-        self.0.is_always_true()
+    fn is_constant(&self) -> Option<bool> {
+        self.0.is_constant()
     }
 }
 
@@ -70,7 +70,13 @@ impl<E: Expr> Expr for Negated<E> {
         self.0.write(writer);
         writer.push(")");
     }
+
+    fn is_constant(&self) -> Option<bool> {
+        self.0.is_constant().map(|holds| !holds)
+    }
 }
+
+const IS_TRUE: &str = " IS TRUE";
 
 /// `(condition) IS TRUE`, and its opposite.
 #[derive(Clone, Copy, Debug)]
@@ -86,6 +92,10 @@ impl<E: Expr> Expr for Tested<E> {
         writer.push(")");
         writer.push(self.test);
     }
+
+    fn is_constant(&self) -> Option<bool> {
+        self.of.is_constant().map(|holds| holds == (self.test == IS_TRUE))
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +110,21 @@ impl Word {
             Self::And => " AND ",
             Self::Or => " OR ",
         }
+    }
+
+    /// What parts that may be constant make of the whole.
+    fn joined(self, parts: impl Iterator<Item = Option<bool>>) -> Option<bool> {
+        // True decides an OR, false an AND.
+        let decides = self == Self::Or;
+        let mut all_settled = true;
+        for part in parts {
+            match part {
+                Some(holds) if holds == decides => return Some(decides),
+                Some(_) => {}
+                None => all_settled = false,
+            }
+        }
+        all_settled.then_some(!decides)
     }
 }
 
@@ -121,11 +146,8 @@ impl<L: Expr, R: Expr> Expr for Joined<L, R> {
         writer.push(")");
     }
 
-    fn is_always_true(&self) -> bool {
-        match self.word {
-            Word::And => self.left.is_always_true() && self.right.is_always_true(),
-            Word::Or => self.left.is_always_true() || self.right.is_always_true(),
-        }
+    fn is_constant(&self) -> Option<bool> {
+        self.word.joined([self.left.is_constant(), self.right.is_constant()].into_iter())
     }
 }
 
@@ -161,10 +183,7 @@ impl<E: Expr> Expr for Many<E> {
         writer.push(")");
     }
 
-    fn is_always_true(&self) -> bool {
-        match self.word {
-            Word::And => self.conditions.iter().all(Expr::is_always_true),
-            Word::Or => self.conditions.iter().any(Expr::is_always_true),
-        }
+    fn is_constant(&self) -> Option<bool> {
+        self.word.joined(self.conditions.iter().map(Expr::is_constant))
     }
 }

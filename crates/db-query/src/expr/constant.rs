@@ -11,6 +11,18 @@ pub trait Constant: sealed::Sealed {
     /// Writes the value as SQL.
     #[doc(hidden)]
     fn write_constant(self, writer: &mut Writer);
+
+    /// The value, where it is true or false.
+    #[doc(hidden)]
+    fn holds(&self) -> Option<bool> {
+        None
+    }
+
+    /// Whether it is written as a bare number.
+    #[doc(hidden)]
+    fn is_number(&self) -> bool {
+        false
+    }
 }
 
 mod sealed {
@@ -41,25 +53,36 @@ impl Constant for &'static str {
 
 impl Constant for i32 {
     fn write_constant(self, writer: &mut Writer) {
-        i64::from(self).write_constant(writer);
+        if self < 0 {
+            writer.push("(");
+            writer.push_number(i64::from(self));
+            writer.push(")");
+        } else {
+            writer.push_number(i64::from(self));
+        }
+    }
+
+    fn is_number(&self) -> bool {
+        true
     }
 }
 
 impl Constant for i64 {
     fn write_constant(self, writer: &mut Writer) {
-        if self < 0 {
-            writer.push("(");
-            writer.push_number(self);
-            writer.push(")");
-        } else {
-            writer.push_number(self);
-        }
+        // A bare number is an int4 if it fits one, whatever is done with it.
+        writer.push("CAST(");
+        writer.push_number(self);
+        writer.push(" AS int8)");
     }
 }
 
 impl Constant for bool {
     fn write_constant(self, writer: &mut Writer) {
         writer.push(if self { "TRUE" } else { "FALSE" });
+    }
+
+    fn holds(&self) -> Option<bool> {
+        Some(*self)
     }
 }
 
@@ -75,6 +98,14 @@ pub const fn constant<C: Constant>(value: C) -> Operand<Literal<C>> {
 impl<C: Constant> Expr for Literal<C> {
     fn write(self, writer: &mut Writer) {
         self.0.write_constant(writer);
+    }
+
+    fn is_constant(&self) -> Option<bool> {
+        self.0.holds()
+    }
+
+    fn is_number(&self) -> bool {
+        self.0.is_number()
     }
 }
 

@@ -35,9 +35,15 @@ pub trait Expr: Sized {
         self.write(writer);
     }
 
-    /// Whether it holds for every row: a filter that says nothing.
+    /// Whether it holds for every row, or for none; `None` where that depends on the row.
     #[inline]
-    fn is_always_true(&self) -> bool {
+    fn is_constant(&self) -> Option<bool> {
+        None
+    }
+
+    /// Whether it is a bare number, which GROUP BY and ORDER BY take for that of a result column.
+    #[inline]
+    fn is_number(&self) -> bool {
         false
     }
 }
@@ -56,6 +62,14 @@ impl<T: Expr> Expr for Operand<T> {
     #[inline]
     fn write_operand(self, writer: &mut Writer) {
         self.0.write_operand(writer);
+    }
+
+    fn is_constant(&self) -> Option<bool> {
+        self.0.is_constant()
+    }
+
+    fn is_number(&self) -> bool {
+        self.0.is_number()
     }
 }
 

@@ -1,8 +1,10 @@
 //! What stands between two operands: comparisons, arithmetic, tests for NULL, membership in a list.
 
 use super::{Column, Condition, Expr, Operand, Value, col, value};
-use crate::{Op, Query, Start, writer::Writer};
+use crate::{Op, Select, Start, writer::Writer};
 use sqlx::{Encode, Postgres, Type, postgres::PgHasArrayType};
+
+const NONE_OF: &str = " <> ALL(";
 
 /// Two operands and what stands between them.
 #[derive(Clone, Copy, Debug)]
@@ -62,6 +64,11 @@ where
         writer.bind(self.values);
         writer.push(")");
     }
+
+    fn is_constant(&self) -> Option<bool> {
+        // No value is in an empty list, not even NULL.
+        self.values.is_empty().then_some(self.op == NONE_OF)
+    }
 }
 
 /// An operand between two others.
@@ -111,7 +118,7 @@ pub struct InQuery<T, F> {
     build: F,
 }
 
-impl<T: Expr, Q: Query, F: FnOnce(Start) -> Q> Expr for InQuery<T, F> {
+impl<T: Expr, F: FnOnce(Start) -> Select> Expr for InQuery<T, F> {
     fn write(self, writer: &mut Writer) {
         self.operand.write_operand(writer);
         writer.push(" IN (");
@@ -201,7 +208,7 @@ impl<T: Expr> Operand<T> {
 
     /// `expr <> ALL(values)`: none of them. Every value but NULL passes an empty list.
     pub fn none_of<V>(self, values: Vec<V>) -> Condition<InList<T, V>> {
-        Condition(InList { operand: self.0, op: " <> ALL(", values })
+        Condition(InList { operand: self.0, op: NONE_OF, values })
     }
 
     /// `value = ANY(expr)`: the array that the expression is holds the value. An index on the array does not serve
@@ -211,7 +218,7 @@ impl<T: Expr> Operand<T> {
     }
 
     /// `expr IN (SELECT …)`
-    pub fn in_query<Q: Query, F: FnOnce(Start) -> Q>(self, build: F) -> Condition<InQuery<T, F>> {
+    pub fn in_query<F: FnOnce(Start) -> Select>(self, build: F) -> Condition<InQuery<T, F>> {
         Condition(InQuery { operand: self.0, build })
     }
 

@@ -74,6 +74,16 @@ pub enum FilterError {
         /// The value that may be meant, where there are only some.
         nearest: Nearest,
     },
+    /// A regular expression that the server would refuse, or that could keep it busy.
+    #[error("{at}: {pattern:?} is no regular expression that is taken here: {reason}")]
+    Regex {
+        /// The place.
+        at: String,
+        /// The pattern; no longer than its limit.
+        pattern: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// More of something than is allowed.
     #[error("{at}: more than {max} {what}")]
     TooMuch {

@@ -13,7 +13,9 @@
 //! | `$and` `$or` `$nor` `$not` | as their names say; `$not` holds where what it denies is false or NULL |
 //!
 //! `"metadata.owner.name"` goes into a jsonb column. There values keep JSON's types, and only those of one type compare: a
-//! number is never less than a text.
+//! number is never less than a text. Numbers have the precision of a double, as in most readers of JSON.
+//!
+//! A key that stands in an object twice is refused, rather than one of the two forgotten.
 //!
 //! ```
 //! use db_query::{Field, Filter, Kind, Select, Table};
@@ -37,31 +39,43 @@
 mod error;
 mod node;
 mod parse;
+mod regex;
 mod scalar;
+mod strict;
 
 pub use error::FilterError;
 
 use crate::{Condition, Expr, Table, writer::Writer};
 use node::Node;
+use strict::Strict;
 
 /// How large a filter may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FilterLimits {
     /// Operators inside operators; 16 unless told.
     pub depth: usize,
-    /// Comparisons in all; 256 unless told.
+    /// Comparisons and joining operators in all; 256 unless told.
     pub comparisons: usize,
     /// Values in one list; 1,000 unless told.
     pub list: usize,
     /// Bytes of one text; 65,536 unless told.
     pub text_bytes: usize,
+    /// Bytes of all values together, as JSON; 1 MiB unless told.
+    pub value_bytes: usize,
     /// Bytes of one regular expression, which may cost the server much more than a text; 512 unless told.
     pub regex_bytes: usize,
 }
 
 impl Default for FilterLimits {
     fn default() -> Self {
-        Self { depth: 16, comparisons: 256, list: 1_000, text_bytes: 65_536, regex_bytes: 512 }
+        Self {
+            depth: 16,
+            comparisons: 256,
+            list: 1_000,
+            text_bytes: 65_536,
+            value_bytes: 1_048_576,
+            regex_bytes: 512,
+        }
     }
 }
 
@@ -78,8 +92,8 @@ impl Filter {
     /// # Errors
     /// [`FilterError`], which says where in the filter.
     pub fn parse(json: &str, table: &Table) -> Result<Self, FilterError> {
-        let value =
-            serde_json::from_str(json).map_err(|error| FilterError::Json { reason: error.to_string() })?;
+        let strict = serde_json::from_str::<Strict>(json);
+        let Strict(value) = strict.map_err(|error| FilterError::Json { reason: error.to_string() })?;
         Self::from_value(&value, table, FilterLimits::default())
     }
 
@@ -112,7 +126,7 @@ impl Expr for Filter {
         self.root.write(self.alias.as_deref(), writer);
     }
 
-    fn is_always_true(&self) -> bool {
-        self.root.is_constant() == Some(true)
+    fn is_constant(&self) -> Option<bool> {
+        self.root.is_constant()
     }
 }

@@ -82,6 +82,7 @@ impl Node {
             Self::Any(nodes) if one(nodes, true) => Some(true),
             Self::Any(nodes) if all(nodes, false) => Some(false),
             Self::Not(node) => node.is_constant().map(|holds| !holds),
+            Self::Test { test: Test::In { list, or_null: false }, .. } if list.is_empty() => Some(false),
             Self::All(_) | Self::Any(_) | Self::Test { .. } => None,
         }
     }

@@ -32,13 +32,14 @@ pub(super) struct Parser<'t> {
     table: &'t Table,
     limits: FilterLimits,
     comparisons: usize,
+    value_bytes: std::cell::Cell<usize>,
     /// The keys and positions that lead to what is being read.
     at: Vec<String>,
 }
 
 impl<'t> Parser<'t> {
     pub(super) fn new(table: &'t Table, limits: FilterLimits) -> Self {
-        Self { table, limits, comparisons: 0, at: Vec::new() }
+        Self { table, limits, comparisons: 0, value_bytes: std::cell::Cell::new(0), at: Vec::new() }
     }
 
     /// An object of columns and joining operators.
@@ -46,6 +47,8 @@ impl<'t> Parser<'t> {
         let Value::Object(members) = value else {
             return Err(self.shape("an object of columns and operators", value));
         };
+        // Also one that says nothing takes room in the statement.
+        self.count()?;
         let mut nodes = Vec::with_capacity(members.len());
         for (key, value) in members {
             nodes.push(self.inside(key, |parser| parser.member(key, value))?);
@@ -258,6 +261,9 @@ impl<'t> Parser<'t> {
         if pattern.len() > self.limits.regex_bytes {
             return Err(self.too_much(self.limits.regex_bytes, "bytes in a regular expression"));
         }
+        if let Some(reason) = super::regex::fault(&pattern) {
+            return Err(FilterError::Regex { at: self.place(), pattern, reason });
+        }
         Ok(Node::Test { place: place.clone(), test: Test::Regex { pattern, any_case } })
     }
 
@@ -286,6 +292,11 @@ impl<'t> Parser<'t> {
     fn typed(&self, field: &'static Field, kind: Kind, value: &Value) -> Result<Scalar, FilterError> {
         if longest_text(value) > self.limits.text_bytes {
             return Err(self.too_much(self.limits.text_bytes, "bytes in a text"));
+        }
+        let bytes = self.value_bytes.get() + value.to_string().len();
+        self.value_bytes.set(bytes);
+        if bytes > self.limits.value_bytes {
+            return Err(self.too_much(self.limits.value_bytes, "bytes in all values"));
         }
         if depth_of(value) > self.limits.depth {
             return Err(self.too_much(self.limits.depth, "levels in a value"));

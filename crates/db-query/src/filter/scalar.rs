@@ -156,6 +156,20 @@ impl List {
         }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        match self {
+            Self::Bool(values) => values.is_empty(),
+            Self::Int2(values) => values.is_empty(),
+            Self::Int4(values) => values.is_empty(),
+            Self::Int8(values) => values.is_empty(),
+            Self::Float8(values) => values.is_empty(),
+            Self::Text(values) => values.is_empty(),
+            Self::Uuid(values) => values.is_empty(),
+            Self::Time(values) => values.is_empty(),
+            Self::Json(values) => values.is_empty(),
+        }
+    }
+
     pub(super) fn bind(self, writer: &mut Writer) {
         match self {
             Self::Bool(values) => writer.bind(values),

@@ -52,6 +52,8 @@ pub struct Pages {
 /// Which page is wanted; see [`Pages::request`].
 #[derive(Clone, PartialEq, Eq)]
 pub struct PageRequest {
+    /// The order that it was requested in.
+    of: u64,
     place: Place,
     position: Vec<Option<String>>,
     size: PageSize,
@@ -108,18 +110,21 @@ impl Pages {
             Some(text) => Cursor::open(&self.key, &self.bound_to, &self.keyset, text)?,
             None => (Place::First, Vec::new()),
         };
-        Ok(PageRequest { place, position, size })
+        Ok(PageRequest { of: self.keyset.fingerprint(), place, position, size })
     }
 
     /// The last page.
     #[must_use]
     pub fn last(&self, size: PageSize) -> PageRequest {
-        PageRequest { place: Place::Last, position: Vec::new(), size }
+        PageRequest { of: self.keyset.fingerprint(), place: Place::Last, position: Vec::new(), size }
     }
 
     /// Adds to a SELECT what makes it the page: a condition, the order, a limit and one more result column. It must have
     /// none of ORDER BY, LIMIT, OFFSET, and not group.
     pub fn select(&self, select: Select, request: &PageRequest) -> Select {
+        if request.of != self.keyset.fingerprint() {
+            return select.fail(BuildError::OtherPages);
+        }
         let backwards = request.place.is_backwards();
         let keys: Vec<Key> = self.keyset.keys.iter().map(|key| key.turned(backwards)).collect();
         let mut select =

@@ -53,7 +53,7 @@ async fn of_joins() {
         check(
             &mut conn,
             select,
-            r#"SELECT "t"."id", "e".* FROM "tasks" AS "t" JOIN "task_executions" AS "e" ON "e"."task_id" = "t"."id" LEFT JOIN "error_logs" ON "error_logs"."execution_id" = "e"."id" RIGHT JOIN "tasks" AS "p" ON "p"."id" = "t"."parent_task_id" FULL JOIN "tasks" AS "f" ON "f"."id" = "t"."id" CROSS JOIN "generate_series"($1, $2) AS "n" ("n") CROSS JOIN LATERAL (SELECT "created_at" FROM "error_logs" WHERE "task_id" = "t"."id" LIMIT $3) AS "latest", "system_config""#,
+            r#"SELECT "t"."id", "e".* FROM "tasks" AS "t" JOIN "task_executions" AS "e" ON "e"."task_id" = "t"."id" LEFT JOIN "error_logs" ON "error_logs"."execution_id" = "e"."id" RIGHT JOIN "tasks" AS "p" ON "p"."id" = "t"."parent_task_id" FULL JOIN "tasks" AS "f" ON "f"."id" = "t"."id" CROSS JOIN "generate_series"($1, $2) AS "n" ("n") CROSS JOIN LATERAL (SELECT "created_at" FROM "error_logs" WHERE "task_id" = "t"."id" LIMIT $3) AS "latest" CROSS JOIN "system_config""#,
         )
         .await;
         let using = Select::from("tasks").columns(["kind"]).join_using(table_as("tasks", "u"), &["id", "kind"]).build();
@@ -87,7 +87,7 @@ async fn of_queries_in_queries() {
         check(
             &mut conn,
             select,
-            r#"WITH "recent" ("task_id") AS MATERIALIZED (SELECT "task_id" FROM "task_executions" WHERE "attempt" > $1), "plain" AS NOT MATERIALIZED (SELECT 1 AS "x") SELECT "title", (SELECT count(*) AS "n" FROM "recent") AS "executions" FROM "tasks", (SELECT "x" FROM "plain") AS "s" WHERE "id" IN (SELECT "task_id" FROM "recent") AND NOT (EXISTS (SELECT 1 AS "one" FROM "error_logs" WHERE "task_id" = "tasks"."id"))"#,
+            r#"WITH "recent" ("task_id") AS MATERIALIZED (SELECT "task_id" FROM "task_executions" WHERE "attempt" > $1), "plain" AS NOT MATERIALIZED (SELECT 1 AS "x") SELECT "title", (SELECT count(*) AS "n" FROM "recent") AS "executions" FROM "tasks" CROSS JOIN (SELECT "x" FROM "plain") AS "s" WHERE "id" IN (SELECT "task_id" FROM "recent") AND NOT (EXISTS (SELECT 1 AS "one" FROM "error_logs" WHERE "task_id" = "tasks"."id"))"#,
         )
         .await;
     })
@@ -123,15 +123,15 @@ async fn of_sets_and_windows_and_groups() {
     fresh_db(|db| async move {
         let mut conn = db.connect().await;
         let sets = Select::of(constant(1).alias("n"))
+            .intersect(|q| q.select(constant(1).alias("n")).order_by(asc("n")).limit(1))
             .union(|q| q.select(constant(2).alias("n")))
             .except(|q| q.select(constant(2).alias("n")))
-            .intersect(|q| q.select(constant(1).alias("n")).order_by(asc("n")).limit(1))
             .order_by(desc("n"))
             .build();
         check(
             &mut conn,
             sets,
-            r#"SELECT 1 AS "n" UNION (SELECT 2 AS "n") EXCEPT (SELECT 2 AS "n") INTERSECT (SELECT 1 AS "n" ORDER BY "n" ASC LIMIT $1) ORDER BY "n" DESC"#,
+            r#"SELECT 1 AS "n" INTERSECT (SELECT 1 AS "n" ORDER BY "n" ASC LIMIT $1) UNION (SELECT 2 AS "n") EXCEPT (SELECT 2 AS "n") ORDER BY "n" DESC"#,
         )
         .await;
         let windows = Select::from("tasks")
@@ -168,7 +168,7 @@ async fn of_sets_and_windows_and_groups() {
         check(
             &mut conn,
             by_expr,
-            r#"SELECT DISTINCT count(*) AS "n" FROM "tasks" GROUP BY ("priority" % 2)"#,
+            r#"SELECT DISTINCT count(*) AS "n" FROM "tasks" GROUP BY "priority" % 2"#,
         )
         .await;
     })

@@ -174,6 +174,13 @@ async fn that_are_values() {
         )
         .await;
         column(conn, constant(true), "TRUE").await;
+        // Wide enough for what its type promises.
+        column(
+            conn,
+            constant(2_000_000_000_i64) * constant(-2_i64),
+            "CAST(2000000000 AS int8) * CAST(-2 AS int8)",
+        )
+        .await;
         column(
             conn,
             func("pg_catalog.version", ()).cast(SqlType::Text),

@@ -4,6 +4,7 @@ use db_query::{
     BuildError, Delete, Field, Filter, FilterError, FilterLimits, Kind, Select, Table, asc, table_as,
 };
 use db_testkit::fresh_db;
+use rand::{Rng, SeedableRng, rngs::SmallRng};
 use serde_json::json;
 use sqlx::{Executor, PgConnection, Row};
 
@@ -170,6 +171,11 @@ fn say_what_is_wrong_and_where() {
         (r#"{"raw": "x"}"#, r#"raw: "x" is no value of column "raw", which holds bytes"#),
         (r#"{"name": {"$regex": "a", "$options": "x"}}"#, r#"where there should be "i" as $options"#),
         (r#"{"name": {"$options": "i"}}"#, r#"there is no operator "$options" here"#),
+        (
+            r#"{"name": {"$regex": "("}}"#,
+            r#""(" is no regular expression that is taken here: a parenthesis is not closed"#,
+        ),
+        (r#"{"name": "a", "name": "b"}"#, r#""name" stands in an object twice"#),
         (r#"{"name": {"$exists": 1}}"#, "name.$exists: 1 where there should be true or false"),
         (r#"{"name": {"$not": {}}}"#, "name.$not: {} where there should be an operator at least"),
         (r#"{"data.n": {"$gt": true}}"#, "data.n.$gt: true where there should be a number or a text"),
@@ -180,6 +186,37 @@ fn say_what_is_wrong_and_where() {
     }
 }
 
+#[tokio::test]
+async fn whose_regular_expressions_pass_are_taken_by_the_server() {
+    fresh_db(|db| async move {
+        let mut conn = db.connect().await;
+        conn.execute(ROWS).await.expect("rows");
+        let mut rng = SmallRng::seed_from_u64(7);
+        let signs: Vec<char> = r"()[]{}|*+?^$\.,-:=!ab1d".chars().collect();
+        let mut taken = 0;
+        for _ in 0..20_000 {
+            let pattern: String =
+                (0..rng.random_range(1..9)).map(|_| signs[rng.random_range(0..signs.len())]).collect();
+            let Ok(filter) =
+                Filter::from_value(&json!({"name": {"$regex": pattern}}), &THINGS, FilterLimits::default())
+            else {
+                continue;
+            };
+            taken += 1;
+            let select = Select::from("things")
+                .columns(["id"])
+                .filter(filter.into_condition())
+                .build()
+                .expect("valid");
+            if let Err(error) = conn.fetch_all(select).await {
+                panic!("{pattern:?}: {error}");
+            }
+        }
+        assert!(taken > 500, "{taken}");
+    })
+    .await;
+}
+
 #[test]
 fn have_limits() {
     let nested = |depth: usize| (0..depth).fold(json!({"id": 1}), |inner, _| json!({"$or": [inner]}));
@@ -188,6 +225,8 @@ fn have_limits() {
     for (value, what) in [
         (nested(20), "levels"),
         (json!({"$or": vec![json!({"id": 1}); 300]}), "comparisons"),
+        (json!({"$or": vec![json!({}); 300]}), "comparisons"),
+        (json!({"name": {"$in": vec!["x".repeat(60_000); 20]}}), "bytes in all values"),
         (json!({"id": {"$in": vec![1; 1_001]}}), "values in a list"),
         (json!({"tags": {"$contains": vec!["x"; 1_001]}}), "values in a list"),
         (json!({"name": "x".repeat(65_537)}), "bytes in a text"),
@@ -213,6 +252,9 @@ fn that_say_nothing_do_not_delete_everything() {
         r#"{"$and": [{}, {}]}"#,
         r#"{"$not": {"$not": {}}}"#,
         r#"{"$nor": [{"$not": {}}]}"#,
+        r#"{"name": {"$nin": []}}"#,
+        r#"{"$not": {"name": {"$in": []}}}"#,
+        r#"{"$or": [{"id": 1}, {"name": {"$nin": []}}]}"#,
     ] {
         let condition = Filter::parse(filter, &THINGS).expect("a filter").into_condition();
         assert_eq!(

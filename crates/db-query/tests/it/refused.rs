@@ -2,7 +2,7 @@
 
 use db_query::{
     BuildError, Delete, Field, Insert, Kind, Merge, OnConflict, Op, PlanHint, Select, Setting, Table, Update,
-    all, all_of, col, cte, unnest, value,
+    all, all_of, col, constant, cte, exists, unnest, value,
 };
 
 fn says(error: &BuildError, expected: &str) {
@@ -55,6 +55,66 @@ fn half_a_statement() {
 }
 
 #[test]
+fn conditions_that_every_row_meets() {
+    let every: [fn(Delete) -> Delete; 6] = [
+        |delete| delete.filter(constant(true).holds()),
+        |delete| delete.filter(!constant(false).holds()),
+        |delete| delete.filter(constant(true).holds().is_true()),
+        |delete| delete.filter(constant(false).holds().is_not_true()),
+        |delete| delete.filter(col("a").eq(1_i32).or(constant(true).holds())),
+        |delete| delete.filter(col("a").none_of(Vec::<i32>::new())),
+    ];
+    for (number, filter) in every.into_iter().enumerate() {
+        assert_eq!(filter(Delete::from("t")).build().unwrap_err(), BuildError::Unbounded, "{number}");
+    }
+    let some: [fn(Delete) -> Delete; 3] = [
+        |delete| delete.filter(constant(false).holds()),
+        |delete| delete.filter(col("a").eq(1_i32).and(constant(true).holds())),
+        |delete| delete.filter(col("a").any(Vec::<i32>::new())),
+    ];
+    for (number, filter) in some.into_iter().enumerate() {
+        assert!(filter(Delete::from("t")).build().is_ok(), "{number}");
+    }
+}
+
+#[test]
+fn what_the_server_would_read_otherwise() {
+    let union = Select::of(constant(1).alias("n")).union(|q| q.select(constant(2).alias("n")));
+    let misread = union.intersect(|q| q.select(constant(2).alias("n"))).build().unwrap_err();
+    assert!(matches!(misread, BuildError::Misplaced { .. }), "INTERSECT binds closer");
+    for join in [
+        Select::of(constant(1).alias("n")).cross_join("t"),
+        Select::of(constant(1).alias("n")).join("t", col("a").eq(1_i32)),
+        Select::of(constant(1).alias("n")).join_using("t", &["a"]),
+    ] {
+        assert_eq!(join.build().unwrap_err(), BuildError::Incomplete { missing: "table to join to" });
+    }
+    let hinted = Select::from("t")
+        .columns(all())
+        .filter(exists(|q| q.from("s").columns(all()).hint(PlanHint::SeqScan("s"))));
+    assert!(matches!(hinted.build().unwrap_err(), BuildError::Misplaced { .. }));
+    let both = Insert::into("t", &["a"]).from_query(|q| q.from("s").columns(["a"])).row(|row| {
+        row.value(1_i32);
+    });
+    assert!(matches!(both.build().unwrap_err(), BuildError::Twice { .. }));
+    for empty in [
+        Select::from("t").columns(&[] as &[&str]),
+        Select::from("t").columns(all()).distinct_on(&[]),
+        Select::from("t").columns(all()).join_using("s", &[]),
+    ] {
+        assert_eq!(empty.build().unwrap_err(), BuildError::NoColumns);
+    }
+    assert!(Delete::from("t").all_rows().returning(&[] as &[&str]).build().is_err());
+}
+
+#[test]
+fn a_number_is_never_that_of_a_column() {
+    let select = Select::from("t").columns(all()).group_by_expr(constant(1)).order_by(constant(1).asc());
+    let sql = select.build().expect("valid");
+    assert!(sql.sql().ends_with("GROUP BY CAST(1 AS int4) ORDER BY CAST(1 AS int4) ASC"), "{}", sql.sql());
+}
+
+#[test]
 fn the_same_clause_twice() {
     let twice = Select::from("t").columns(all()).limit(1).limit(2).build().unwrap_err();
     assert_eq!(twice, BuildError::Twice { clause: "LIMIT" });
@@ -101,6 +161,14 @@ fn columns_that_the_catalogue_does_not_have() {
     let known = [&TASKS, &LOGS];
     let check = |select: Select| select.build().expect("valid").check(&known);
     assert_eq!(check(Select::from(&TASKS).columns(["id", "tasks.created_at"])), Ok(()));
+    // A schema changes nothing, and what may be of a subquery is left to the server.
+    assert_eq!(
+        check(Select::from("s.tasks").join("s.logs", col("task_id").eq_col("s.tasks.id")).columns(["line"])),
+        Ok(())
+    );
+    let with =
+        Select::from("tasks").and_from("x").columns(["n"]).with("x", |q| q.select(constant(1).alias("n")));
+    assert_eq!(check(with), Ok(()));
     // Bare names may be of either table.
     let joined = Select::from("tasks").columns(["created_at", "line"]);
     assert_eq!(check(joined.join("logs", col("task_id").eq_col("tasks.id"))), Ok(()));

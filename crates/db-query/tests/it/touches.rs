@@ -1,8 +1,9 @@
 //! What statements say that they touch.
 
 use db_query::{
-    Access, Columns, Delete, Insert, Lock, Merge, OnConflict, Select, Statement, Update, all, all_from, asc,
-    col, constant, count_all, cte, exists, func, rows_of, subquery, sum, table_as, value, window,
+    Access, Columns, Delete, Insert, Lock, Merge, OnConflict, Select, SqlType, Statement, Update, all,
+    all_from, asc, col, constant, count_all, cte, desc, exists, func, json_agg, row_number, rows_of,
+    string_agg, subquery, sum, table_as, value, window,
 };
 
 /// `table:access(columns)`, sorted.
@@ -112,6 +113,55 @@ fn writes() {
         .columns(["id"])
         .with("gone", |q| q.delete_from("t").all_rows().returning(["id"]));
     check(inside.build(), &["t:Read(id)", "t:Delete(*)"]);
+}
+
+#[test]
+fn what_is_changed_is_a_table_whatever_common_table_expressions_are_called() {
+    let one = |q: db_query::Start| q.select(constant(1).alias("x"));
+    let delete = Delete::from("t").all_rows().with("t", one).build().expect("valid");
+    assert!(!delete.is_read_only());
+    check(Ok(delete), &["t:Delete(*)"]);
+    check(Update::table("t").set("a", 1_i32).all_rows().with("t", one).build(), &["t:Update(a)"]);
+    let insert = Insert::into("t", &["a"]).row(|row| {
+        row.value(1_i32);
+    });
+    check(insert.with("t", one).build(), &["t:Insert(a)"]);
+    let merge = Merge::into("t", "s", col("s.a").eq(1_i32)).when_matched_delete(()).with("t", one);
+    check(merge.build(), &["s:Read(a)", "t:Read()", "t:Delete(*)"]);
+}
+
+#[test]
+fn a_row_as_a_whole_is_every_column() {
+    check(Select::from(table_as("t", "u")).columns(json_agg(col("u")).alias("rows")).build(), &["t:Read(*)"]);
+    check(Select::from("t").columns(col("t").cast(SqlType::Text).alias("row")).build(), &["t:Read(*)"]);
+    check(Select::from("s.t").columns(col("s.t").cast(SqlType::Text).alias("row")).build(), &["s.t:Read(*)"]);
+}
+
+#[test]
+fn sort_keys_of_windows_and_aggregates_are_columns() {
+    let place = row_number().over(window().order_by(desc("secret"))).alias("secret");
+    check(Select::from("t").columns(("id", place)).build(), &["t:Read(id,secret)"]);
+    let list = string_agg(col("name"), ",").ordered(desc("secret")).alias("secret");
+    check(Select::from("t").columns(list).build(), &["t:Read(name,secret)"]);
+}
+
+#[test]
+fn another_name_of_the_target_is_the_targets_whenever_it_is_said() {
+    let delete = Delete::from("t").using("s").alias("u").filter(col("u.id").eq_col("s.id"));
+    check(delete.returning(["u.secret"]).build(), &["s:Read(id)", "t:Read(id,secret)", "t:Delete(*)"]);
+    let update = Update::table("t").from("s").alias("u").set("a", 1_i32).filter(col("u.id").eq_col("s.id"));
+    check(update.build(), &["s:Read(id)", "t:Read(id)", "t:Update(a)"]);
+}
+
+#[test]
+fn locks_reach_into_subqueries_but_not_into_conditions() {
+    let sub =
+        Select::from(subquery("s", |q| q.from("t").columns(["a"]))).columns(["s.a"]).lock(Lock::for_update());
+    check(sub.build(), &["t:Read(a)", "t:Update()"]);
+    let named = Select::from(subquery("s", |q| q.from("t").columns(["t.a"]))).columns(["s.a"]).and_from("u");
+    check(named.lock(Lock::for_update().of(&["s"])).build(), &["t:Read(a)", "t:Update()", "u:Read()"]);
+    let asked = Select::from("t").columns(["t.a"]).filter(exists(|q| q.from("u").columns(["u.b"])));
+    check(asked.lock(Lock::for_update()).build(), &["t:Read(a)", "t:Update()", "u:Read(b)"]);
 }
 
 #[test]
