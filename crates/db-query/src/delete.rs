@@ -12,7 +12,7 @@ use crate::{
     touch::Role,
     update::Scope,
     with::{self, Cte},
-    writer::Writer,
+    writer::{TEXT_BYTES, Writer},
 };
 
 /// Builds a DELETE.
@@ -40,7 +40,7 @@ impl Delete {
     }
 
     pub(crate) fn begin(mut writer: Writer, table: &str) -> Self {
-        let mut frame = writer.frame();
+        let mut frame = writer.frame(TEXT_BYTES);
         frame.clause(&mut writer, Clause::Head, "DELETE FROM ", "");
         writer.name(table, Role::Delete);
         Self { writer, frame, scope: Scope::Unsaid }

@@ -10,7 +10,7 @@ use crate::{
     statement::Statement,
     touch::Role,
     with::{self, Cte},
-    writer::Writer,
+    writer::{TEXT_BYTES, Writer},
 };
 
 /// Room for what an INSERT with ON CONFLICT says about a column.
@@ -53,9 +53,8 @@ impl Insert {
 
     #[inline]
     pub(crate) fn begin(mut writer: Writer, table: &str, columns: &[&str]) -> Self {
-        let mut frame = writer.frame();
         // Each column is named up to three times: in the list, and twice where a conflict sets it.
-        writer.state().text.reserve(columns.len() * COLUMN_BYTES);
+        let mut frame = writer.frame(TEXT_BYTES / 2 + columns.len() * COLUMN_BYTES);
         frame.clause(&mut writer, Clause::Head, "INSERT INTO ", "");
         writer.name(table, Role::Insert);
         writer.push(" (");

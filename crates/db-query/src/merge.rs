@@ -9,7 +9,7 @@ use crate::{
     statement::Statement,
     touch::Role,
     with::{self, Cte},
-    writer::Writer,
+    writer::{TEXT_BYTES, Writer},
 };
 
 /// Builds a MERGE.
@@ -53,7 +53,7 @@ impl Merge {
     /// Into a table, with the rows of a source where the condition holds.
     pub fn into(table: &str, source: impl Source, on: Condition<impl Expr>) -> Self {
         let mut writer = Writer::default();
-        let mut frame = writer.frame();
+        let mut frame = writer.frame(TEXT_BYTES);
         frame.clause(&mut writer, Clause::Head, "MERGE INTO ", "");
         writer.name(table, Role::Merge);
         writer.push(" USING ");

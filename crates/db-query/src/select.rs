@@ -14,7 +14,7 @@ use crate::{
     touch::Role,
     window::WindowSpec,
     with::{self, Cte},
-    writer::Writer,
+    writer::{TEXT_BYTES, Writer},
 };
 
 /// Builds a SELECT. Clauses may come in any order.
@@ -71,7 +71,7 @@ impl Select {
 
     #[inline]
     pub(crate) fn begin(mut writer: Writer) -> Self {
-        let mut frame = writer.frame();
+        let mut frame = writer.frame(TEXT_BYTES);
         frame.clause(&mut writer, Clause::Head, "SELECT ", "");
         Self { writer, frame, has_loose_sets: false }
     }

@@ -11,7 +11,7 @@ use crate::{
     statement::Statement,
     touch::Role,
     with::{self, Cte},
-    writer::Writer,
+    writer::{TEXT_BYTES, Writer},
 };
 use sqlx::{Encode, Postgres, Type};
 
@@ -55,7 +55,7 @@ impl Update {
     }
 
     pub(crate) fn begin(mut writer: Writer, table: &str) -> Self {
-        let mut frame = writer.frame();
+        let mut frame = writer.frame(TEXT_BYTES);
         frame.clause(&mut writer, Clause::Head, "UPDATE ", "");
         writer.name(table, Role::Update);
         Self { writer, frame, scope: Scope::Unsaid }

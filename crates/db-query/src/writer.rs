@@ -15,7 +15,7 @@ use std::fmt;
 const MAX_PARAMETERS: usize = 65_535;
 
 /// Room for the text of most statements.
-const TEXT_BYTES: usize = 512;
+pub(crate) const TEXT_BYTES: usize = 512;
 
 /// Room for the parameters of most statements, and for their encoded values.
 const PARAMETERS: usize = 24;
@@ -53,7 +53,7 @@ pub(crate) struct State {
 impl Default for State {
     fn default() -> Self {
         Self {
-            text: String::with_capacity(TEXT_BYTES),
+            text: String::new(),
             arguments: PgArguments::default(),
             parameters: 0,
             spans: SmallVec::new(),
@@ -137,9 +137,12 @@ impl Writer {
         *self = inner;
     }
 
-    /// Begins a statement; its clauses are kept apart from those around it.
-    pub(crate) fn frame(&mut self) -> Frame {
+    /// Begins a statement of about so many bytes; its clauses are kept apart from those around it.
+    pub(crate) fn frame(&mut self, bytes: usize) -> Frame {
         let state = self.state();
+        if state.text.is_empty() {
+            state.text.reserve(bytes);
+        }
         Frame::new(state.text.len(), state.segments.len(), state.spans.len())
     }
 
