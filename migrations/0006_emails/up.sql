@@ -44,7 +44,9 @@ CREATE TABLE emails (
     -- The Message-ID header; NULL for what has none. A line of a header holds 998 bytes (RFC 5322).
     message_id    text        CHECK (message_id <> '' AND octet_length(message_id) <= 998),
     in_reply_to   text,
-    reference_ids text[]      NOT NULL DEFAULT '{}' CHECK (array_position(reference_ids, NULL) IS NULL),
+    -- The bound keeps a hostile header from making an index entry for each of a million made-up messages.
+    reference_ids text[]      NOT NULL DEFAULT '{}'
+        CHECK (array_position(reference_ids, NULL) IS NULL AND cardinality(reference_ids) <= 100),
     subject       text        NOT NULL DEFAULT '',
     body_text     text,
     body_html     text,

@@ -124,13 +124,17 @@ pub fn of_agent(conn: &mut PgConnection, agent_id: AgentId, limit: u32) -> Answe
     })
 }
 
-/// Decisions made for a task.
+/// Decisions made for a task, oldest first.
 ///
 /// # Errors
 /// [`Error::Database`](crate::Error::Database) when the server cannot be asked.
 #[track_caller]
-pub fn for_task(conn: &mut PgConnection, task_id: TaskId) -> Answer<'_, Vec<Decision>> {
+pub fn for_task(conn: &mut PgConnection, task_id: TaskId, limit: u32) -> Answer<'_, Vec<Decision>> {
     repository::find(conn, |decisions| {
-        decisions.filter(col("task_id").eq(task_id)).order_by(asc("decided_at"))
+        decisions
+            .filter(col("task_id").eq(task_id))
+            .order_by(asc("decided_at"))
+            .order_by(asc("id"))
+            .limit(limit)
     })
 }

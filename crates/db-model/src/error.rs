@@ -53,7 +53,28 @@ pub enum Error {
         value: Option<Box<str>>,
         /// The driver's error.
         #[source]
-        source: sqlx::Error,
+        source: DriverError,
+    },
+    /// A value is none that a column can hold, whatever the constraints: the whole statement was refused.
+    #[error("{table} refuses {problem}")]
+    Value {
+        /// The table.
+        table: &'static str,
+        /// What is wrong with it, as in "a text with a NUL".
+        problem: &'static str,
+        /// The driver's error.
+        #[source]
+        source: DriverError,
+    },
+    /// More rows than their numbers reach. Nothing was written.
+    #[error("{table} takes at most {most} rows of a kind at once, not {given}")]
+    TooMany {
+        /// The table.
+        table: &'static str,
+        /// How many may be given.
+        most: usize,
+        /// How many were.
+        given: usize,
     },
     /// The statement names what there is not, or cannot be built. Nothing was changed.
     #[error(transparent)]
@@ -78,7 +99,7 @@ pub enum Error {
         table: &'static str,
         /// The driver's error.
         #[source]
-        source: sqlx::Error,
+        source: DriverError,
     },
 }
 
@@ -94,7 +115,9 @@ impl Error {
 
     fn sqlx(&self) -> Option<&sqlx::Error> {
         match self {
-            Self::Refused { source, .. } | Self::Database { source, .. } => Some(source),
+            Self::Refused { source, .. } | Self::Value { source, .. } | Self::Database { source, .. } => {
+                Some(source.get())
+            }
             _ => None,
         }
     }
@@ -115,6 +138,57 @@ impl Classify for Error {
                 | sqlx::Error::WorkerCrashed,
             ) => Retry::Reconnect,
             _ => Retry::Never,
+        }
+    }
+}
+
+/// The driver's error. Neither its `Debug` nor its `Display` tells what the server says of the row in detail, which may be
+/// the hash of a password: only SQLSTATE, message and constraint.
+pub struct DriverError(sqlx::Error);
+
+impl DriverError {
+    /// The error itself. Its `Debug` tells the whole row that was refused: keep it out of logs.
+    #[must_use]
+    pub const fn get(&self) -> &sqlx::Error {
+        &self.0
+    }
+}
+
+impl From<sqlx::Error> for DriverError {
+    fn from(error: sqlx::Error) -> Self {
+        Self(error)
+    }
+}
+
+impl std::fmt::Debug for DriverError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0.as_database_error() {
+            Some(error) => f
+                .debug_struct("DriverError")
+                .field("sqlstate", &error.code().as_deref())
+                .field("message", &error.message())
+                .field("constraint", &error.constraint())
+                .finish_non_exhaustive(),
+            None => write!(f, "DriverError({:?})", self.0.to_string()),
+        }
+    }
+}
+
+impl std::fmt::Display for DriverError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0.as_database_error() {
+            Some(error) => write!(f, "error returned from database: {}", error.message()),
+            None => self.0.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for DriverError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self.0 {
+            // The server's error, which has the details; its message is told here.
+            sqlx::Error::Database(_) => None,
+            ref other => other.source(),
         }
     }
 }

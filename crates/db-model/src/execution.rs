@@ -154,8 +154,12 @@ pub fn finish<'c>(
 /// # Errors
 /// [`Error::Database`](crate::Error::Database) when the server cannot be asked.
 #[track_caller]
-pub fn list_for_task<'c>(conn: &'c mut PgConnection, task_id: TaskId) -> Answer<'c, Vec<Execution>> {
+pub fn list_for_task(conn: &mut PgConnection, task_id: TaskId, limit: u32) -> Answer<'_, Vec<Execution>> {
     repository::find(conn, |executions| {
-        executions.filter(col("task_id").eq(task_id)).order_by(asc("attempt")).order_by(asc("created_at"))
+        executions
+            .filter(col("task_id").eq(task_id))
+            .order_by(asc("attempt"))
+            .order_by(asc("created_at"))
+            .limit(limit)
     })
 }

@@ -1,12 +1,13 @@
 //! What is held to be known: entries by topic, what they rest on, and what replaced them.
 
 use crate::{
-    Answer, Error, KnowledgeEntryId, ResearchSourceId, entity, full_text, repository,
+    Answer, KnowledgeEntryId, ResearchSourceId, entity, full_text, repository,
     research_source::ResearchSource,
 };
 use chrono::{DateTime, Utc};
-use db_query::{Field, Kind, Op, col, desc, now};
+use db_query::{Field, Kind, Op, asc, col, desc, now};
 use sqlx::PgConnection;
+use std::panic::Location;
 
 entity! {
     /// A row of `knowledge_entries`.
@@ -73,54 +74,64 @@ entity! {
 /// Inserts an entry together with what it rests on. Call it in a transaction.
 ///
 /// # Errors
-/// [`Error::Refused`] by a constraint, also for a source that there is not; [`Error::Database`] when the server cannot be
+/// [`Error::Refused`](crate::Error::Refused) by a constraint, also for a source that there is not; [`Error::Database`](crate::Error::Database) when the server cannot be
 /// asked.
-pub async fn insert(
-    conn: &mut PgConnection,
-    new: &NewKnowledgeEntry,
+#[track_caller]
+pub fn insert<'c>(
+    conn: &'c mut PgConnection,
+    new: &'c NewKnowledgeEntry,
     sources: &[ResearchSourceId],
-) -> Result<KnowledgeEntry, Error> {
-    let entry = repository::insert(conn, new).await?;
-    let links: Vec<_> = sources.iter().map(|&source| NewKnowledgeSource::new(entry.id, source)).collect();
-    repository::insert_many(conn, &links).await?;
-    Ok(entry)
+) -> Answer<'c, KnowledgeEntry> {
+    let line = Location::caller();
+    let links: Vec<_> = sources.iter().map(|&source| NewKnowledgeSource::new(new.id, source)).collect();
+    Box::pin(async move {
+        let entry = repository::insert_at(line, conn, new).await?;
+        repository::insert_many_at(line, conn, &links).await?;
+        Ok(entry)
+    })
 }
 
 /// Inserts an entry in place of another, which is no longer held from then on. Call it in a transaction.
 ///
 /// # Errors
-/// [`Error::Stale`] when the other was changed since it was read, [`Error::NotFound`] when it is gone.
-pub async fn replace(
-    conn: &mut PgConnection,
+/// [`Error::Stale`](crate::Error::Stale) when the other was changed since it was read, [`Error::NotFound`](crate::Error::NotFound) when it is gone.
+#[track_caller]
+pub fn replace<'c>(
+    conn: &'c mut PgConnection,
     old: &KnowledgeEntry,
     new: NewKnowledgeEntry,
-) -> Result<KnowledgeEntry, Error> {
-    let entry = repository::insert(conn, &new.supersedes(old.id)).await?;
+) -> Answer<'c, KnowledgeEntry> {
+    let line = Location::caller();
     let mut old = old.clone();
-    // Held for an instant at least, as the span must not be empty.
-    old.valid_until = Some(entry.valid_from.max(old.valid_from + chrono::TimeDelta::microseconds(1)));
-    repository::update(conn, &old).await?;
-    Ok(entry)
+    Box::pin(async move {
+        let entry = repository::insert_at(line, conn, &new.supersedes(old.id)).await?;
+        // Held for an instant at least, as the span must not be empty.
+        old.valid_until = Some(entry.valid_from.max(old.valid_from + chrono::TimeDelta::microseconds(1)));
+        repository::update_at(line, conn, &old).await?;
+        Ok(entry)
+    })
 }
 
-/// What an entry rests on.
+/// What an entry rests on, by key.
 ///
 /// # Errors
-/// [`Error::Database`] when the server cannot be asked.
+/// [`Error::Database`](crate::Error::Database) when the server cannot be asked.
 #[track_caller]
-pub fn sources(conn: &mut PgConnection, id: KnowledgeEntryId) -> Answer<'_, Vec<ResearchSource>> {
+pub fn sources(conn: &mut PgConnection, id: KnowledgeEntryId, limit: u32) -> Answer<'_, Vec<ResearchSource>> {
     repository::find(conn, |sources| {
         let of_entry = col("knowledge_entry_sources.source_id").eq_col("research_sources.id");
         sources
             .join("knowledge_entry_sources", of_entry)
             .filter(col("knowledge_entry_sources.entry_id").eq(id))
+            .order_by(asc("research_sources.id"))
+            .limit(limit)
     })
 }
 
 /// The entries on a topic that are held now, newest first.
 ///
 /// # Errors
-/// [`Error::Database`] when the server cannot be asked.
+/// [`Error::Database`](crate::Error::Database) when the server cannot be asked.
 #[track_caller]
 pub fn on_topic<'c>(conn: &'c mut PgConnection, topic: &str, limit: u32) -> Answer<'c, Vec<KnowledgeEntry>> {
     repository::find(conn, |entries| {
@@ -138,7 +149,7 @@ pub fn on_topic<'c>(conn: &'c mut PgConnection, topic: &str, limit: u32) -> Answ
 /// Entries with all of the tags, newest first.
 ///
 /// # Errors
-/// [`Error::Database`] when the server cannot be asked.
+/// [`Error::Database`](crate::Error::Database) when the server cannot be asked.
 #[track_caller]
 pub fn tagged<'c>(conn: &'c mut PgConnection, tags: &[&str], limit: u32) -> Answer<'c, Vec<KnowledgeEntry>> {
     repository::find(conn, |entries| {
@@ -149,7 +160,7 @@ pub fn tagged<'c>(conn: &'c mut PgConnection, tags: &[&str], limit: u32) -> Answ
 /// Entries that match what somebody typed, best first.
 ///
 /// # Errors
-/// [`Error::Database`] when the server cannot be asked.
+/// [`Error::Database`](crate::Error::Database) when the server cannot be asked.
 #[track_caller]
 pub fn search<'c>(conn: &'c mut PgConnection, text: &str, limit: u32) -> Answer<'c, Vec<KnowledgeEntry>> {
     repository::find(conn, |entries| full_text::matching(entries, text).limit(limit))
@@ -158,7 +169,7 @@ pub fn search<'c>(conn: &'c mut PgConnection, text: &str, limit: u32) -> Answer<
 /// The entry that replaced another, if one did.
 ///
 /// # Errors
-/// [`Error::Database`] when the server cannot be asked.
+/// [`Error::Database`](crate::Error::Database) when the server cannot be asked.
 #[track_caller]
 pub fn replaced_by(conn: &mut PgConnection, id: KnowledgeEntryId) -> Answer<'_, Option<KnowledgeEntry>> {
     repository::find_one(conn, |entries| {

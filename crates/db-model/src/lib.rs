@@ -72,7 +72,7 @@ pub mod views;
 
 pub use catalogue::CATALOGUE;
 pub use code_analysis::AnalysisMethod;
-pub use error::{Error, UnknownText};
+pub use error::{DriverError, Error, UnknownText};
 pub use error_log::ErrorType;
 pub use execution::ExecutionStatus;
 pub use id::{

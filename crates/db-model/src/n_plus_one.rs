@@ -1,7 +1,8 @@
 //! Finds loops that ask the database row by row.
 //!
 //! Every function of the repository notes from which line of the program it was called, and under which text it asked.
-//! While a future runs inside [`watch`], equal pairs of the two are counted; elsewhere noting costs one look at a
+//! Functions that send several statements, as [`mail::file`](crate::mail::file) does, note the same line for each; a COPY
+//! counts as one statement. While a future runs inside [`watch`], equal pairs of the two are counted; elsewhere noting costs one look at a
 //! variable of the thread. A line that asks the same thing more often than the limit wants a batch: `get_many`,
 //! `insert_many`, or a relation.
 //!
@@ -53,24 +54,24 @@ struct Asked {
 }
 
 /// Notes that a statement is sent now on behalf of a line.
-pub(crate) fn note(line: &'static Location<'static>, statement: &db_query::Statement) {
+pub(crate) fn note(line: &'static Location<'static>, fingerprint: u64, sql: &str) {
     WATCH.with_borrow(|watch| {
         if let Some(counts) = watch {
-            counts.lock().unwrap_or_else(PoisonError::into_inner).count(line, statement);
+            counts.lock().unwrap_or_else(PoisonError::into_inner).count(line, fingerprint, sql);
         }
     });
 }
 
 impl Counts {
-    fn count(&mut self, line: &'static Location<'static>, statement: &db_query::Statement) {
-        let pair = (line, statement.fingerprint());
+    fn count(&mut self, line: &'static Location<'static>, fingerprint: u64, sql: &str) {
+        let pair = (line, fingerprint);
         let is_full = self.asked.len() >= MAX_PAIRS;
         if let Some(asked) = self.asked.get_mut(&pair) {
             asked.times += 1;
         } else if is_full {
             self.uncounted += 1;
         } else {
-            self.asked.insert(pair, Asked { sql: statement.sql().to_owned(), times: 1 });
+            self.asked.insert(pair, Asked { sql: sql.to_owned(), times: 1 });
         }
     }
 }

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use db_query::{asc, clock_timestamp, col, constant_null, desc};
 use serde_json::Value;
 use sqlx::PgConnection;
+use std::panic::Location;
 
 text_enum! {
     /// Where a plan stands.
@@ -137,19 +138,35 @@ pub struct Step {
 /// Inserts a plan with its steps, in the order given. Call it in a transaction.
 ///
 /// # Errors
-/// [`Error::UnknownStep`] when a step depends on itself, on a later one or on one that there is not, before anything is
-/// written; [`Error::Refused`] by a constraint; [`Error::Database`] when the server cannot be asked.
-pub async fn insert(conn: &mut PgConnection, new: &NewPlan, steps: &[Step]) -> Result<Plan, Error> {
+/// [`Error::UnknownStep`] when a step depends on itself, on a later one or on one that there is not, and
+/// [`Error::TooMany`] for more steps than there are positions, both before anything is written; [`Error::Refused`] by a
+/// constraint; [`Error::Database`] when the server cannot be asked.
+#[track_caller]
+pub fn insert<'c>(conn: &'c mut PgConnection, new: &'c NewPlan, steps: &[Step]) -> Answer<'c, Plan> {
+    let line = Location::caller();
+    let rows = rows(new.id, steps);
+    Box::pin(async move {
+        let rows = rows?;
+        let plan = repository::insert_at(line, conn, new).await?;
+        repository::insert_many_at(line, conn, &rows).await?;
+        Ok(plan)
+    })
+}
+
+fn rows(plan: PlanId, steps: &[Step]) -> Result<Vec<NewPlanStep>, Error> {
     let mut rows = Vec::with_capacity(steps.len());
-    for (position, step) in (1_i16..).zip(steps) {
+    for (position, step) in (1_usize..).zip(steps) {
+        let position = i16::try_from(position).map_err(|_| Error::TooMany {
+            table: "plan_steps",
+            most: i16::MAX.unsigned_abs().into(),
+            given: steps.len(),
+        })?;
         if let Some(&depends_on) = step.depends_on.iter().find(|&&on| on < 1 || on >= position) {
             return Err(Error::UnknownStep { position, depends_on });
         }
-        rows.push(NewPlanStep::new(new.id, position, step.title.clone()).depends_on(step.depends_on.clone()));
+        rows.push(NewPlanStep::new(plan, position, step.title.clone()).depends_on(step.depends_on.clone()));
     }
-    let plan = repository::insert(conn, new).await?;
-    repository::insert_many(conn, &rows).await?;
-    Ok(plan)
+    Ok(rows)
 }
 
 /// Changes where a plan stands.
@@ -194,16 +211,18 @@ pub fn set_step_status<'c>(
     })
 }
 
-/// The steps of a plan in order.
+/// The first steps of a plan in order.
 ///
 /// # Errors
 /// [`Error::Database`] when the server cannot be asked.
 #[track_caller]
-pub fn steps(conn: &mut PgConnection, plan_id: PlanId) -> Answer<'_, Vec<PlanStep>> {
-    repository::find(conn, |steps| steps.filter(col("plan_id").eq(plan_id)).order_by(asc("position")))
+pub fn steps(conn: &mut PgConnection, plan_id: PlanId, limit: u32) -> Answer<'_, Vec<PlanStep>> {
+    repository::find(conn, |steps| {
+        steps.filter(col("plan_id").eq(plan_id)).order_by(asc("position")).limit(limit)
+    })
 }
 
-/// The steps that can begin: pending, and all that comes before them done or skipped. Pure, over [`steps`].
+/// The steps that can begin: pending, and all that comes before them done or skipped. Pure, over all [`steps`] of the plan.
 #[must_use]
 pub fn ready(steps: &[PlanStep]) -> Vec<&PlanStep> {
     let settled = |position: &i16| {
@@ -220,6 +239,12 @@ pub fn ready(steps: &[PlanStep]) -> Vec<&PlanStep> {
 /// # Errors
 /// [`Error::Database`] when the server cannot be asked.
 #[track_caller]
-pub fn for_task(conn: &mut PgConnection, task_id: TaskId) -> Answer<'_, Vec<Plan>> {
-    repository::find(conn, |plans| plans.filter(col("task_id").eq(task_id)).order_by(desc("created_at")))
+pub fn for_task(conn: &mut PgConnection, task_id: TaskId, limit: u32) -> Answer<'_, Vec<Plan>> {
+    repository::find(conn, |plans| {
+        plans
+            .filter(col("task_id").eq(task_id))
+            .order_by(desc("created_at"))
+            .order_by(desc("id"))
+            .limit(limit)
+    })
 }

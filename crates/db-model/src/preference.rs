@@ -36,6 +36,8 @@ entity! {
 /// # Errors
 /// [`Error::Database`](crate::Error::Database) when the server cannot be asked.
 #[track_caller]
-pub fn of_user(conn: &mut PgConnection, user_id: UserId) -> Answer<'_, Vec<Preference>> {
-    repository::find(conn, |preferences| preferences.filter(col("user_id").eq(user_id)).order_by(asc("key")))
+pub fn of_user(conn: &mut PgConnection, user_id: UserId, limit: u32) -> Answer<'_, Vec<Preference>> {
+    repository::find(conn, |preferences| {
+        preferences.filter(col("user_id").eq(user_id)).order_by(asc("key")).limit(limit)
+    })
 }

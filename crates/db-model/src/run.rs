@@ -3,21 +3,32 @@
 use crate::{Error, entity::Record, n_plus_one};
 use db_query::{BuildError, Statement, Table};
 use sqlx::{Executor, FromRow, PgConnection, Row, postgres::PgRow};
-use std::panic::Location;
+use std::{
+    hash::{BuildHasher, BuildHasherDefault, DefaultHasher},
+    panic::Location,
+};
+
+/// The line of a program that asks.
+pub(crate) type Line = &'static Location<'static>;
 
 /// What is done to which table, on behalf of which line.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Call {
     pub(crate) action: &'static str,
     pub(crate) table: &'static Table,
-    line: &'static Location<'static>,
+    line: Line,
 }
 
 impl Call {
     /// By the line that called the function that calls this; each between the two needs `#[track_caller]`.
     #[track_caller]
     pub(crate) fn new<R: Record>(action: &'static str) -> Self {
-        Self { action, table: R::TABLE, line: Location::caller() }
+        Self::at::<R>(Location::caller(), action)
+    }
+
+    /// By a line that was handed down, as an `async` block cannot see who called the function around it.
+    pub(crate) fn at<R: Record>(line: Line, action: &'static str) -> Self {
+        Self { action, table: R::TABLE, line }
     }
 
     /// The same line does something else.
@@ -100,31 +111,30 @@ impl Call {
 
     fn noted(self, statement: Result<Statement, BuildError>) -> Result<Statement, Error> {
         let statement = statement?;
-        n_plus_one::note(self.line, &statement);
+        n_plus_one::note(self.line, statement.fingerprint(), statement.sql());
         Ok(statement)
+    }
+
+    /// Notes a statement that is no [`Statement`].
+    pub(crate) fn note_text(self, sql: &str) {
+        n_plus_one::note(self.line, BuildHasherDefault::<DefaultHasher>::default().hash_one(sql), sql);
     }
 
     /// Makes the crate's error of the driver's.
     pub(crate) fn failed(self, source: sqlx::Error) -> Error {
-        let constraint = source.as_database_error().and_then(|error| error.constraint()).map(Box::from);
-        match constraint {
-            Some(constraint) => Error::Refused {
-                table: self.table.name(),
-                column: column_of(self.table, &constraint),
-                constraint,
-                value: None,
-                source,
-            },
-            None => match column_named(self.table, &source) {
-                Some(column) => Error::Refused {
-                    table: self.table.name(),
-                    constraint: Box::from("NOT NULL"),
-                    column: Some(column),
-                    value: None,
-                    source,
-                },
-                None => Error::Database { action: self.action, table: self.table.name(), source },
-            },
+        let table = self.table.name();
+        if let Some(constraint) =
+            source.as_database_error().and_then(|error| error.constraint()).map(Box::from)
+        {
+            let column = column_of(self.table, &constraint);
+            Error::Refused { table, column, constraint, value: None, source: source.into() }
+        } else if let Some(column) = column_named(self.table, &source) {
+            let constraint = Box::from("NOT NULL");
+            Error::Refused { table, constraint, column: Some(column), value: None, source: source.into() }
+        } else if let Some(problem) = problem_of(&source) {
+            Error::Value { table, problem, source: source.into() }
+        } else {
+            Error::Database { action: self.action, table, source: source.into() }
         }
     }
 
@@ -151,6 +161,18 @@ fn column_of(table: &Table, constraint: &str) -> Option<&'static str> {
     let rest = constraint.strip_prefix(table.name())?.strip_prefix('_')?;
     let (name, _) = rest.rsplit_once('_')?;
     table.fields().iter().map(|field| field.name()).find(|column| *column == name)
+}
+
+/// What is wrong with a value that no column of its type can hold, or no index: the server names neither.
+fn problem_of(error: &sqlx::Error) -> Option<&'static str> {
+    match error.as_database_error()?.code()?.as_ref() {
+        "22001" => Some("a text that is too long"),
+        "22003" => Some("a number out of range"),
+        "22021" => Some("a text with a NUL"),
+        "22P02" => Some("a text that is no value of its type"),
+        "54000" => Some("a value that is too large for an index"),
+        _ => None,
+    }
 }
 
 /// The column that the server names itself, as it does where NULL is refused.

@@ -10,8 +10,8 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, Utc};
 use db_core::Secret;
 use db_query::{
-    Arrays, Delete, Insert, Kind, Op, Update, asc, clock_timestamp, col, desc, exists, make_interval, now,
-    value,
+    Arrays, Delete, Insert, Kind, Op, Update, asc, clock_timestamp, col, constant, desc, exists,
+    make_interval, now, value,
 };
 use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
@@ -181,7 +181,7 @@ pub fn find<'c>(conn: &'c mut PgConnection, token: &SessionToken) -> Answer<'c, 
             q.from("users")
                 .columns(["users.id"])
                 .filter(col("users.id").eq_col("user_sessions.user_id"))
-                .filter(col("users.status").eq(crate::UserStatus::Active))
+                .filter(col("users.status").eq_to(constant(crate::UserStatus::Active.as_str())))
                 .filter(col("users.deleted_at").is_null())
         }))
         .returning(Session::COLUMNS)
@@ -225,7 +225,7 @@ pub fn revoke_all(conn: &mut PgConnection, user_id: UserId, but: Option<SessionI
 /// # Errors
 /// [`Error::Database`] when the server cannot be asked.
 #[track_caller]
-pub fn of_user(conn: &mut PgConnection, user_id: UserId) -> Answer<'_, Vec<Session>> {
+pub fn of_user(conn: &mut PgConnection, user_id: UserId, limit: u32) -> Answer<'_, Vec<Session>> {
     repository::find(conn, |sessions| {
         sessions
             .filter(col("user_id").eq(user_id))
@@ -233,6 +233,7 @@ pub fn of_user(conn: &mut PgConnection, user_id: UserId) -> Answer<'_, Vec<Sessi
             .filter(col("expires_at").cmp_to(Op::Gt, now()))
             .order_by(desc("created_at"))
             .order_by(desc("id"))
+            .limit(limit)
     })
 }
 

@@ -10,7 +10,8 @@
 //! let account = sign_in::account(conn, "ada@example.org").await?;
 //! // On a thread that may block.
 //! let verdict = account.check(&password, chrono::Utc::now());
-//! sign_in::note(conn, &account, verdict, Lockout::default()).await?;
+//! // Only what this returns counts: another attempt may have locked the account meanwhile.
+//! let verdict = sign_in::note(conn, &account, verdict, Lockout::default()).await?;
 //! if verdict == Verdict::Right {
 //!     // Give out a session: `session::start`.
 //! }
@@ -19,7 +20,7 @@
 //! ```
 
 use crate::{
-    Answer, UserId,
+    Answer, Error, UserId,
     entity::Record,
     password::PasswordHash,
     run::Call,
@@ -28,7 +29,7 @@ use crate::{
 use chrono::{DateTime, Utc};
 use db_core::Secret;
 use db_query::{
-    Select, Update, case, clock_timestamp, col, constant, constant_null, lower, make_interval, value,
+    Op, Select, Update, case, clock_timestamp, col, constant, constant_null, lower, make_interval, value,
 };
 use sqlx::{FromRow, PgConnection};
 use std::time::Duration;
@@ -66,7 +67,7 @@ pub enum Verdict {
 pub struct Lockout {
     /// After so many wrong passwords in a row; 10 unless told.
     pub after: u16,
-    /// For so long, and again after each further one; 15 minutes unless told.
+    /// For so long, after which counting starts again from one; 15 minutes unless told.
     pub duration: Duration,
 }
 
@@ -83,7 +84,7 @@ impl Account {
         self.id
     }
 
-    /// Whether the password is right and the account in use. Blocks for tens of milliseconds, and for as long when there is
+    /// Whether the password is right and the account was in use when it was read: [`note`] has the last word. Blocks for tens of milliseconds, and for as long when there is
     /// no such account.
     #[must_use]
     pub fn check(&self, password: &Secret, now: DateTime<Utc>) -> Verdict {
@@ -108,7 +109,7 @@ impl Account {
 /// The account with this address or name, whatever its case. Without one an account that no password fits.
 ///
 /// # Errors
-/// [`Error::Database`](crate::Error::Database) when the server cannot be asked.
+/// [`Error::Database`] when the server cannot be asked.
 #[track_caller]
 pub fn account<'c>(conn: &'c mut PgConnection, login: &str) -> Answer<'c, Account> {
     let call = Call::new::<User>("look for an account in");
@@ -129,44 +130,70 @@ pub fn account<'c>(conn: &'c mut PgConnection, login: &str) -> Answer<'c, Accoun
     })
 }
 
-/// Notes how it went: a success forgets the failures before it; a wrong password counts, and may lock the account.
+/// Notes how it went, and returns what holds: a success forgets the failures before it; a wrong password counts, and may lock
+/// the account. What the account was when it was read does not matter, but what it is now: while it is locked, nobody gets
+/// in and nothing is counted, and once a lock has passed, counting starts again from one.
+///
+/// For a login that there is not, nothing is written, and this returns at once. Send all answers after the same time, counted
+/// from the question, so that the difference does not show which accounts there are.
 ///
 /// # Errors
-/// [`Error::Database`](crate::Error::Database) when the server cannot be asked.
+/// [`Error::Database`] when the server cannot be asked: then nobody is to be let in.
 #[track_caller]
 pub fn note<'c>(
     conn: &'c mut PgConnection,
     account: &Account,
     verdict: Verdict,
     lockout: Lockout,
-) -> Answer<'c, ()> {
+) -> Answer<'c, Verdict> {
     let call = Call::new::<User>("note a sign-in in");
-    let statement = account.id.and_then(|id| {
-        let update = Update::table("users").filter(col("id").eq(id));
-        match verdict {
-            Verdict::Right => Some(
-                update
-                    .set_expr("failed_logins", constant(0))
-                    .set_expr("locked_until", constant_null())
-                    .set_expr("last_login_at", clock_timestamp()),
-            ),
+    let id = account.id;
+    Box::pin(async move {
+        let Some(id) = id else { return Ok(Verdict::Wrong) };
+        let update = Update::table("users")
+            .filter(col("id").eq(id))
+            .filter(col("deleted_at").is_null())
+            .filter(col("locked_until").is_null().or(col("locked_until").cmp_to(Op::Le, clock_timestamp())));
+        let update = match verdict {
+            Verdict::Right => update
+                .set_expr("failed_logins", constant(0))
+                .set_expr("locked_until", constant_null())
+                .set_expr("last_login_at", clock_timestamp())
+                .filter(col("status").eq_to(constant(UserStatus::Active.as_str()))),
             Verdict::Wrong => {
-                let failures = || col("failed_logins") + constant(1);
+                // What is written is not locked, so a lock that is there has passed.
+                let failures = || {
+                    case(col("locked_until").is_null(), col("failed_logins") + constant(1))
+                        .otherwise(constant(1))
+                };
                 let end = clock_timestamp() + make_interval(value(lockout.duration.as_secs_f64()));
-                Some(update.set_expr("failed_logins", failures()).set_expr(
+                update.set_expr("failed_logins", failures()).set_expr(
                     "locked_until",
-                    case(failures().ge(i32::from(lockout.after)), end).otherwise(col("locked_until")),
-                ))
+                    case(failures().ge(i32::from(lockout.after)), end).otherwise(constant_null()),
+                )
             }
             // A locked account stays locked for as long as it was going to, or somebody could keep its owner out for ever.
-            Verdict::Locked { .. } | Verdict::NotActive { .. } => None,
+            Verdict::Locked { .. } | Verdict::NotActive { .. } => return Ok(verdict),
+        };
+        match call.execute(conn, update.build()).await? {
+            0 => standing(call, conn, id).await,
+            _ => Ok(verdict),
         }
-    });
-    Box::pin(async move {
-        if let Some(update) = statement {
-            call.execute(conn, update.build()).await?;
-        }
-        Ok(())
+    })
+}
+
+/// Why nobody gets in to an account that was well when it was read.
+async fn standing(call: Call, conn: &mut PgConnection, id: UserId) -> Result<Verdict, Error> {
+    let select = Select::from(User::TABLE)
+        .columns(["status", "locked_until"])
+        .filter(col("id").eq(id))
+        .filter(col("deleted_at").is_null());
+    let standing: Option<(UserStatus, Option<DateTime<Utc>>)> =
+        call.then("read the lock in").optional(conn, select.build()).await?;
+    Ok(match standing {
+        Some((_, Some(until))) => Verdict::Locked { until },
+        Some((status, None)) if status != UserStatus::Active => Verdict::NotActive { status },
+        _ => Verdict::Wrong,
     })
 }
 
@@ -174,7 +201,7 @@ pub fn note<'c>(
 /// [`session::revoke_all`](crate::session::revoke_all) where the old password may have been known to others.
 ///
 /// # Errors
-/// [`Error::NotFound`](crate::Error::NotFound) without such a user, [`Error::Database`](crate::Error::Database) when the
+/// [`Error::NotFound`] without such a user, [`Error::Database`] when the
 /// server cannot be asked.
 #[track_caller]
 pub fn set_password<'c>(conn: &'c mut PgConnection, id: UserId, hash: &PasswordHash) -> Answer<'c, User> {
@@ -190,6 +217,6 @@ pub fn set_password<'c>(conn: &'c mut PgConnection, id: UserId, hash: &PasswordH
         .build();
     Box::pin(async move {
         let user = call.optional(conn, statement).await?;
-        user.ok_or_else(|| crate::Error::NotFound { table: "users", id: id.to_string() })
+        user.ok_or_else(|| Error::NotFound { table: "users", id: id.to_string() })
     })
 }

@@ -46,14 +46,14 @@ pub fn get<'c>(conn: &'c mut PgConnection, key: &str) -> Answer<'c, Option<Setti
     repository::get(conn, &key.to_owned())
 }
 
-/// The settings whose names begin with this text, by name; all of them for an empty one.
+/// The settings whose names begin with this text, by name; any name does for an empty one.
 ///
 /// # Errors
 /// [`Error::Database`](crate::Error::Database) when the server cannot be asked.
 #[track_caller]
-pub fn list<'c>(conn: &'c mut PgConnection, begins_with: &str) -> Answer<'c, Vec<Setting>> {
+pub fn list<'c>(conn: &'c mut PgConnection, begins_with: &str, limit: u32) -> Answer<'c, Vec<Setting>> {
     repository::find(conn, |settings| {
-        settings.filter(col("key").cmp(Op::StartsWith, begins_with)).order_by(asc("key"))
+        settings.filter(col("key").cmp(Op::StartsWith, begins_with)).order_by(asc("key")).limit(limit)
     })
 }
 

@@ -238,7 +238,7 @@ pub fn list<'c>(conn: &'c mut PgConnection, filter: &TaskFilter) -> Answer<'c, V
 impl TaskFilter {
     fn apply(&self, mut tasks: Select) -> Select {
         if let Some(status) = self.status {
-            tasks = tasks.filter(col("status").eq(status));
+            tasks = tasks.filter(col("status").eq_to(constant(status.as_str())));
         }
         if let Some(queue) = &self.queue {
             tasks = tasks.filter(col("queue").eq(queue));

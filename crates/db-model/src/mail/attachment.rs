@@ -48,6 +48,12 @@ entity! {
 /// # Errors
 /// [`Error::Database`](crate::Error::Database) when the server cannot be asked.
 #[track_caller]
-pub fn attachments(conn: &mut PgConnection, email_id: EmailId) -> Answer<'_, Vec<EmailAttachment>> {
-    repository::find(conn, |attachments| attachments.filter(col("email_id").eq(email_id)).order_by(asc("id")))
+pub fn attachments(
+    conn: &mut PgConnection,
+    email_id: EmailId,
+    limit: u32,
+) -> Answer<'_, Vec<EmailAttachment>> {
+    repository::find(conn, |attachments| {
+        attachments.filter(col("email_id").eq(email_id)).order_by(asc("id")).limit(limit)
+    })
 }

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use db_query::{Field, Kind, Op, col, constant, desc};
 use serde_json::{Value, json};
 use sqlx::PgConnection;
+use std::collections::HashSet;
 
 text_enum! {
     /// Which way a message went.
@@ -110,17 +111,35 @@ entity! {
     hidden [Field::new("search", Kind::Tsvector)]
 }
 
+/// Bytes of a Message-ID: a line of a header holds no more (RFC 5322, 2.1.1).
+const MAX_ID_BYTES: usize = 998;
+/// Ancestors that a message keeps: the first, which began the thread, and the last.
+const MAX_ANCESTORS: usize = 100;
+
 impl NewEmail {
-    /// The messages that it answers, directly or not, oldest first, each once: References, and In-Reply-To behind it.
+    /// The messages that it answers, directly or not, oldest first, each once: References, and In-Reply-To behind it. What
+    /// is too long to be an id is left out, and of more than 100 all but the first and the last 99.
     #[must_use]
     pub fn ancestors(&self) -> Vec<&str> {
-        let mut ancestors: Vec<&str> = Vec::with_capacity(self.reference_ids.len() + 1);
-        for id in self.reference_ids.iter().chain(&self.in_reply_to).map(|id| id.trim()) {
-            if !id.is_empty() && Some(id) != self.message_id.as_deref() && !ancestors.contains(&id) {
-                ancestors.push(id);
-            }
+        let own = self.own_id();
+        let mut seen = HashSet::new();
+        let mut ancestors: Vec<&str> = self
+            .reference_ids
+            .iter()
+            .chain(&self.in_reply_to)
+            .map(|id| id.trim())
+            .filter(|id| !id.is_empty() && id.len() <= MAX_ID_BYTES && Some(*id) != own && seen.insert(*id))
+            .collect();
+        let surplus = ancestors.len().saturating_sub(MAX_ANCESTORS);
+        if surplus > 0 {
+            ancestors.drain(1..=surplus);
         }
         ancestors
+    }
+
+    /// Its Message-ID without the blanks around it, if there is one.
+    pub(super) fn own_id(&self) -> Option<&str> {
+        self.message_id.as_deref().map(str::trim).filter(|id| !id.is_empty())
     }
 }
 
@@ -158,7 +177,7 @@ pub fn search<'c>(
             emails = full_text::matching(emails, text);
         }
         if let Some(status) = wanted.status {
-            emails = emails.filter(col("status").eq(status));
+            emails = emails.filter(col("status").eq_to(constant(status.as_str())));
         }
         if let Some(priority) = wanted.priority {
             emails = emails.filter(col("priority").eq(priority));

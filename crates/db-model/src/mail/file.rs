@@ -8,7 +8,11 @@ use super::{
     thread::bare_subject,
 };
 use crate::{
-    EmailThreadId, Error, UserId, entity::Record, entity::WithDeleted, repository, run::Call, user::User,
+    Answer, EmailThreadId, Error, UserId,
+    entity::{Record, WithDeleted},
+    repository,
+    run::{Call, Line},
+    user::User,
 };
 use chrono::{DateTime, Utc};
 use db_query::{
@@ -16,6 +20,7 @@ use db_query::{
     subquery, value,
 };
 use sqlx::PgConnection;
+use std::panic::Location;
 
 /// A message with what belongs to it.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,7 +60,7 @@ pub struct Filed {
     /// The thread, with the message counted.
     pub thread: EmailThread,
     /// Whether the message was in the mailbox already, by its `message_id`: then nothing was written, even if it was
-    /// deleted since.
+    /// deleted since. Only one that was in no thread was put into one.
     pub known: bool,
 }
 
@@ -66,39 +71,82 @@ pub struct Filed {
 /// begin a thread.
 ///
 /// # Errors
-/// [`Error::NotFound`] without such a user, [`Error::Refused`] by a constraint, [`Error::Database`] when the server cannot
+/// [`Error::NotFound`] without such a user, [`Error::TooMany`] for more people than there are places in a header,
+/// [`Error::Refused`] by a constraint, [`Error::Value`] for what no column holds, [`Error::Database`] when the server cannot
 /// be asked; the caller's transaction must then be rolled back.
-pub async fn file(conn: &mut PgConnection, mail: &Incoming) -> Result<Filed, Error> {
-    let new = &mail.email;
-    lock_mailbox(conn, new.user_id).await?;
-    if let Some(known) = known(conn, new).await? {
-        return Ok(known);
-    }
-    let threads = related(conn, new).await?;
-    let thread = match threads.split_first() {
-        None => begin(conn, new).await?,
-        Some((&oldest, others)) => {
-            if !others.is_empty() {
-                merge(conn, oldest, others).await?;
-            }
-            oldest
+#[track_caller]
+pub fn file<'c>(conn: &'c mut PgConnection, mail: &'c Incoming) -> Answer<'c, Filed> {
+    let line = Location::caller();
+    Box::pin(async move {
+        // What it answers stands in one column, so that one index finds its answers.
+        let new = NewEmail {
+            message_id: mail.email.own_id().map(str::to_owned),
+            in_reply_to: mail.email.in_reply_to.as_deref().map(|id| id.trim().to_owned()),
+            reference_ids: mail.email.ancestors().into_iter().map(str::to_owned).collect(),
+            ..mail.email.clone()
+        };
+        let people = mail.sides.rows(new.id)?;
+        lock_mailbox(line, conn, new.user_id).await?;
+        if let Some(email) = known(line, conn, &new).await? {
+            return file_again(line, conn, new, email).await;
         }
-    };
-    // What it answers stands in one column, so that one index finds its answers.
-    let reference_ids = new.ancestors().into_iter().map(str::to_owned).collect();
-    let row = NewEmail { thread_id: Some(thread), reference_ids, ..new.clone() };
-    let email: Email = repository::insert(conn, &row).await?;
-    repository::insert_many(conn, &mail.sides.rows(email.id)).await?;
-    let of_email =
-        |attachment: &NewEmailAttachment| NewEmailAttachment { email_id: email.id, ..attachment.clone() };
-    let attachments: Vec<NewEmailAttachment> = mail.attachments.iter().map(of_email).collect();
-    repository::insert_many(conn, &attachments).await?;
-    let thread = count(conn, thread, &email).await?;
-    Ok(Filed { email, thread, known: false })
+        let thread = thread_for(line, conn, &new).await?;
+        let row = NewEmail { thread_id: Some(thread), ..new };
+        let email: Email = repository::insert_at(line, conn, &row).await?;
+        repository::insert_many_at(line, conn, &people).await?;
+        let of_email =
+            |attachment: &NewEmailAttachment| NewEmailAttachment { email_id: email.id, ..attachment.clone() };
+        let attachments: Vec<NewEmailAttachment> = mail.attachments.iter().map(of_email).collect();
+        repository::insert_many_at(line, conn, &attachments).await?;
+        let thread = count(line, conn, thread, &email).await?;
+        Ok(Filed { email, thread, known: false })
+    })
 }
 
-async fn lock_mailbox(conn: &mut PgConnection, user_id: UserId) -> Result<(), Error> {
-    let call = Call::new::<User>("lock a mailbox in");
+/// A message that is there stays as it is, but gets a thread where it has none: its own may have been deleted.
+async fn file_again(
+    line: Line,
+    conn: &mut PgConnection,
+    new: NewEmail,
+    mut email: Email,
+) -> Result<Filed, Error> {
+    let thread = match email.thread_id {
+        Some(id) => repository::get_at::<WithDeleted<EmailThread>>(line, conn, &id).await?,
+        None => None,
+    };
+    if let Some(WithDeleted(thread)) = thread {
+        return Ok(Filed { email, thread, known: true });
+    }
+    let new = NewEmail { received_at: Some(email.received_at), ..new };
+    let thread = thread_for(line, conn, &new).await?;
+    let statement = Update::table("emails")
+        .set("thread_id", thread)
+        .set_expr("version", col("version") + constant(1))
+        .set_expr("updated_at", now())
+        .filter(col("id").eq(email.id))
+        .returning(Email::COLUMNS)
+        .build();
+    email = Call::at::<Email>(line, "put into a thread a row of").only(conn, statement).await?;
+    let thread = count(line, conn, thread, &email).await?;
+    Ok(Filed { email, thread, known: true })
+}
+
+/// The thread that a message belongs to: one that there is, those that it joins, or a new one.
+async fn thread_for(line: Line, conn: &mut PgConnection, new: &NewEmail) -> Result<EmailThreadId, Error> {
+    let threads = related(line, conn, new).await?;
+    match threads.split_first() {
+        None => begin(line, conn, new).await,
+        Some((&oldest, others)) => {
+            if !others.is_empty() {
+                merge(line, conn, oldest, others).await?;
+            }
+            Ok(oldest)
+        }
+    }
+}
+
+async fn lock_mailbox(line: Line, conn: &mut PgConnection, user_id: UserId) -> Result<(), Error> {
+    let call = Call::at::<User>(line, "lock a mailbox in");
     let statement = Select::from("users")
         .columns(["id"])
         .filter(col("id").eq(user_id))
@@ -111,22 +159,19 @@ async fn lock_mailbox(conn: &mut PgConnection, user_id: UserId) -> Result<(), Er
     }
 }
 
-/// The message as it was filed before.
-async fn known(conn: &mut PgConnection, new: &NewEmail) -> Result<Option<Filed>, Error> {
+/// The message as it was filed before, also one that was deleted since.
+async fn known(line: Line, conn: &mut PgConnection, new: &NewEmail) -> Result<Option<Email>, Error> {
     let Some(message_id) = new.message_id.as_deref() else { return Ok(None) };
-    let email: Option<WithDeleted<Email>> = repository::find_one(conn, |emails| {
+    let email: Option<WithDeleted<Email>> = repository::find_one_at(line, conn, |emails| {
         emails.filter(col("user_id").eq(new.user_id)).filter(col("message_id").eq(message_id))
     })
     .await?;
-    let Some(WithDeleted(email)) = email else { return Ok(None) };
-    let Some(thread_id) = email.thread_id else { return Ok(None) };
-    let thread = repository::get::<WithDeleted<EmailThread>>(conn, &thread_id).await?;
-    Ok(thread.map(|WithDeleted(thread)| Filed { email, thread, known: true }))
+    Ok(email.map(|WithDeleted(email)| email))
 }
 
 /// The threads of what a message answers and of what answers it, the oldest first.
-async fn related(conn: &mut PgConnection, new: &NewEmail) -> Result<Vec<EmailThreadId>, Error> {
-    let call = Call::new::<EmailThread>("look for threads in");
+async fn related(line: Line, conn: &mut PgConnection, new: &NewEmail) -> Result<Vec<EmailThreadId>, Error> {
+    let call = Call::at::<EmailThread>(line, "look for threads in");
     let ancestors: Vec<&str> = new.ancestors();
     let message_id: Vec<&str> = new.message_id.as_deref().into_iter().collect();
     if ancestors.is_empty() && message_id.is_empty() {
@@ -156,18 +201,27 @@ async fn related(conn: &mut PgConnection, new: &NewEmail) -> Result<Vec<EmailThr
     Ok(rows.into_iter().map(|(id,)| id).collect())
 }
 
-async fn begin(conn: &mut PgConnection, new: &NewEmail) -> Result<EmailThreadId, Error> {
+async fn begin(line: Line, conn: &mut PgConnection, new: &NewEmail) -> Result<EmailThreadId, Error> {
     let thread = NewEmailThread::new(new.user_id).subject(bare_subject(&new.subject));
     let thread =
         NewEmailThread { first_message_at: new.received_at, last_message_at: new.received_at, ..thread };
-    Ok(repository::insert(conn, &thread).await?.id)
+    Ok(repository::insert_at(line, conn, &thread).await?.id)
 }
 
 /// Moves the messages of other threads into one, and deletes the others.
-async fn merge(conn: &mut PgConnection, into: EmailThreadId, others: &[EmailThreadId]) -> Result<(), Error> {
-    let call = Call::new::<EmailThread>("join threads in");
-    let moved =
-        Update::table("emails").set("thread_id", into).filter(col("thread_id").any(others.to_vec())).build();
+async fn merge(
+    line: Line,
+    conn: &mut PgConnection,
+    into: EmailThreadId,
+    others: &[EmailThreadId],
+) -> Result<(), Error> {
+    let call = Call::at::<EmailThread>(line, "join threads in");
+    let moved = Update::table("emails")
+        .set("thread_id", into)
+        .set_expr("version", col("version") + constant(1))
+        .set_expr("updated_at", now())
+        .filter(col("thread_id").any(others.to_vec()))
+        .build();
     call.execute(conn, moved).await?;
     let deleted = Delete::from("email_threads").filter(col("id").any(others.to_vec())).build();
     call.execute(conn, deleted).await?;
@@ -175,6 +229,8 @@ async fn merge(conn: &mut PgConnection, into: EmailThreadId, others: &[EmailThre
         .set_expr("message_count", col("all.messages"))
         .set_expr("first_message_at", col("all.first_at"))
         .set_expr("last_message_at", col("all.last_at"))
+        .set_expr("version", col("version") + constant(1))
+        .set_expr("updated_at", now())
         .from(subquery("all", |q| {
             q.from("emails")
                 .columns((
@@ -191,8 +247,13 @@ async fn merge(conn: &mut PgConnection, into: EmailThreadId, others: &[EmailThre
 }
 
 /// Counts a message in its thread; one that comes in opens it.
-async fn count(conn: &mut PgConnection, thread: EmailThreadId, email: &Email) -> Result<EmailThread, Error> {
-    let call = Call::new::<EmailThread>("count a message in");
+async fn count(
+    line: Line,
+    conn: &mut PgConnection,
+    thread: EmailThreadId,
+    email: &Email,
+) -> Result<EmailThread, Error> {
+    let call = Call::at::<EmailThread>(line, "count a message in");
     let at: DateTime<Utc> = email.received_at;
     let is_inbound = constant(email.direction == Direction::Inbound).holds();
     let statement = Update::table("email_threads")

@@ -1,9 +1,10 @@
 //! Who sent a message, and who got it.
 
 use super::Email;
-use crate::{Answer, EmailId, EmailThreadId, UserId, entity, repository, run::Call, text_enum};
+use crate::{Answer, EmailId, EmailThreadId, Error, UserId, entity, repository, run::Call, text_enum};
 use db_query::{Select, asc, col, count, desc, exists, lower, max, value};
 use sqlx::{FromRow, PgConnection};
+use std::collections::HashMap;
 
 text_enum! {
     /// In which header an address stands.
@@ -84,15 +85,25 @@ impl Sides {
     }
 
     /// Rows for a message.
-    pub(super) fn rows(&self, email_id: EmailId) -> Vec<NewEmailParticipant> {
+    pub(super) fn rows(&self, email_id: EmailId) -> Result<Vec<NewEmailParticipant>, Error> {
         let mut rows: Vec<NewEmailParticipant> = Vec::with_capacity(self.0.len());
+        let mut places: HashMap<ParticipantRole, usize> = HashMap::new();
         for side in &self.0 {
-            let before = rows.iter().filter(|row| row.role == side.role).count();
-            let position = i16::try_from(before).unwrap_or(i16::MAX);
+            let place = places.entry(side.role).or_default();
+            let position = i16::try_from(*place).map_err(|_| self.too_many(side.role))?;
+            *place += 1;
             let row = NewEmailParticipant::new(email_id, side.role, position, side.address.clone());
             rows.push(NewEmailParticipant { name: side.name.clone(), ..row });
         }
-        rows
+        Ok(rows)
+    }
+
+    fn too_many(&self, role: ParticipantRole) -> Error {
+        Error::TooMany {
+            table: "email_participants",
+            most: usize::from(i16::MAX.unsigned_abs()) + 1,
+            given: self.0.iter().filter(|side| side.role == role).count(),
+        }
     }
 }
 
@@ -112,9 +123,13 @@ pub struct Correspondent {
 /// # Errors
 /// [`Error::Database`](crate::Error::Database) when the server cannot be asked.
 #[track_caller]
-pub fn of_email(conn: &mut PgConnection, email_id: EmailId) -> Answer<'_, Vec<EmailParticipant>> {
+pub fn of_email(conn: &mut PgConnection, email_id: EmailId, limit: u32) -> Answer<'_, Vec<EmailParticipant>> {
     repository::find(conn, |people| {
-        people.filter(col("email_id").eq(email_id)).order_by(asc("role")).order_by(asc("position"))
+        people
+            .filter(col("email_id").eq(email_id))
+            .order_by(asc("role"))
+            .order_by(asc("position"))
+            .limit(limit)
     })
 }
 
@@ -123,9 +138,13 @@ pub fn of_email(conn: &mut PgConnection, email_id: EmailId) -> Answer<'_, Vec<Em
 /// # Errors
 /// [`Error::Database`](crate::Error::Database) when the server cannot be asked.
 #[track_caller]
-pub fn of_thread(conn: &mut PgConnection, thread_id: EmailThreadId) -> Answer<'_, Vec<Correspondent>> {
+pub fn of_thread(
+    conn: &mut PgConnection,
+    thread_id: EmailThreadId,
+    limit: u32,
+) -> Answer<'_, Vec<Correspondent>> {
     let call = Call::new::<EmailParticipant>("read");
-    let statement = correspondents().filter(col("emails.thread_id").eq(thread_id)).build();
+    let statement = correspondents().filter(col("emails.thread_id").eq(thread_id)).limit(limit).build();
     Box::pin(async move { call.decode(&call.rows(conn, statement).await?) })
 }
 

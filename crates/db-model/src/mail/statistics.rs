@@ -116,6 +116,7 @@ pub fn days(
     user_id: UserId,
     from: DateTime<Utc>,
     until: DateTime<Utc>,
+    limit: u32,
 ) -> Answer<'_, Vec<Day>> {
     let call = Call::new::<Email>("sum up");
     let begin = || func("date_trunc", (constant("day"), col("emails.received_at"), constant("UTC")));
@@ -128,6 +129,7 @@ pub fn days(
         .filter(within(user_id, from, until))
         .group_by_expr(begin())
         .order_by(asc("begins_at"))
+        .limit(limit)
         .build();
     Box::pin(async move { call.decode(&call.rows(conn, statement).await?) })
 }

@@ -86,9 +86,13 @@ pub fn threads(conn: &mut PgConnection, user_id: UserId, limit: u32) -> Answer<'
 /// # Errors
 /// [`Error::Database`](crate::Error::Database) when the server cannot be asked.
 #[track_caller]
-pub fn messages(conn: &mut PgConnection, thread_id: EmailThreadId) -> Answer<'_, Vec<Email>> {
+pub fn messages(conn: &mut PgConnection, thread_id: EmailThreadId, limit: u32) -> Answer<'_, Vec<Email>> {
     repository::find(conn, |emails| {
-        emails.filter(col("thread_id").eq(thread_id)).order_by(asc("received_at")).order_by(asc("id"))
+        emails
+            .filter(col("thread_id").eq(thread_id))
+            .order_by(asc("received_at"))
+            .order_by(asc("id"))
+            .limit(limit)
     })
 }
 

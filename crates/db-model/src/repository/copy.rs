@@ -41,7 +41,9 @@ where
     let mut rows = rows.into_iter();
     Box::pin(async move {
         let now = if N::NOW.is_empty() { DateTime::UNIX_EPOCH } else { server_time(call, conn).await? };
-        let mut copy = conn.copy_in_raw(&copying::<N>()?).await.map_err(|error| call.failed(error))?;
+        let sql = copying::<N>()?;
+        call.note_text(&sql);
+        let mut copy = conn.copy_in_raw(&sql).await.map_err(|error| call.failed(error))?;
         match send(call, &mut copy, &mut rows, now).await {
             Ok(()) => copy.finish().await.map_err(|error| call.failed(error)),
             Err(error) => {

@@ -3,10 +3,11 @@
 use crate::{
     Answer, Error,
     entity::{Entity, Insertable, Record, Upserts, has_column, has_name},
-    run::Call,
+    run::{Call, Line},
 };
 use db_query::{BuildError, Insert, Kind, OnConflict, Statement, coalesce, col, constant, now, unnest};
 use sqlx::{Connection, PgConnection};
+use std::panic::Location;
 
 /// Rows of one statement. The arrays of a million rows would stand in memory here and at the server.
 const CHUNK_ROWS: usize = 10_000;
@@ -17,7 +18,16 @@ const CHUNK_ROWS: usize = 10_000;
 /// [`Error::Refused`] by a constraint, [`Error::Database`] when the server cannot be asked.
 #[track_caller]
 pub fn insert<'c, N: Insertable>(conn: &'c mut PgConnection, new: &'c N) -> Answer<'c, N::Row> {
-    let call = Call::new::<N::Row>("insert into");
+    insert_at(Location::caller(), conn, new)
+}
+
+/// [`insert`] on behalf of a line.
+pub(crate) fn insert_at<'c, N: Insertable>(
+    line: Line,
+    conn: &'c mut PgConnection,
+    new: &'c N,
+) -> Answer<'c, N::Row> {
+    let call = Call::at::<N::Row>(line, "insert into");
     let statement = one(new).returning(N::Row::COLUMNS).build();
     Box::pin(async move { only(call, conn, statement, new).await })
 }
@@ -41,7 +51,16 @@ pub fn upsert<'c, N: Upserts>(conn: &'c mut PgConnection, new: &'c N) -> Answer<
 /// As [`insert`].
 #[track_caller]
 pub fn insert_many<'c, N: Insertable>(conn: &'c mut PgConnection, new: &'c [N]) -> Answer<'c, u64> {
-    let call = Call::new::<N::Row>("insert into");
+    insert_many_at(Location::caller(), conn, new)
+}
+
+/// [`insert_many`] on behalf of a line.
+pub(crate) fn insert_many_at<'c, N: Insertable>(
+    line: Line,
+    conn: &'c mut PgConnection,
+    new: &'c [N],
+) -> Answer<'c, u64> {
+    let call = Call::at::<N::Row>(line, "insert into");
     Box::pin(in_chunks(call, conn, new, |rows| many(rows).build()))
 }
 

@@ -31,6 +31,10 @@ mod read;
 mod status;
 mod write;
 
+pub(crate) use insert::{insert_at, insert_many_at};
+pub(crate) use read::{find_one_at, get_at};
+pub(crate) use write::update_at;
+
 pub use copy::copy_in;
 pub use insert::{insert, insert_many, upsert, upsert_many};
 pub use read::{count, exists, find, find_one, get, get_many, page};

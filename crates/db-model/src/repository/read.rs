@@ -4,10 +4,11 @@ use super::visible;
 use crate::{
     Answer,
     entity::{Entity, Key, Record},
-    run::Call,
+    run::{Call, Line},
 };
 use db_query::{Page, PageRequest, Pages, Select, constant, count_all};
 use sqlx::PgConnection;
+use std::panic::Location;
 
 /// The row with this key, or `None`.
 ///
@@ -15,7 +16,16 @@ use sqlx::PgConnection;
 /// [`Error::Database`](crate::Error::Database) when the server cannot be asked, or the row cannot be read.
 #[track_caller]
 pub fn get<'c, E: Entity>(conn: &'c mut PgConnection, key: &E::Key) -> Answer<'c, Option<E>> {
-    let call = Call::new::<E>("read");
+    get_at(Location::caller(), conn, key)
+}
+
+/// [`get`] on behalf of a line.
+pub(crate) fn get_at<'c, E: Entity>(
+    line: Line,
+    conn: &'c mut PgConnection,
+    key: &E::Key,
+) -> Answer<'c, Option<E>> {
+    let call = Call::at::<E>(line, "read");
     let statement = visible::<E>(Select::from(E::TABLE).columns(E::COLUMNS)).filter(key.is(E::KEY)).build();
     Box::pin(async move { call.optional(conn, statement).await })
 }
@@ -64,7 +74,16 @@ pub fn find_one<'c, R: Record>(
     conn: &'c mut PgConnection,
     ask: impl FnOnce(Select) -> Select,
 ) -> Answer<'c, Option<R>> {
-    let call = Call::new::<R>("read");
+    find_one_at(Location::caller(), conn, ask)
+}
+
+/// [`find_one`] on behalf of a line.
+pub(crate) fn find_one_at<'c, R: Record>(
+    line: Line,
+    conn: &'c mut PgConnection,
+    ask: impl FnOnce(Select) -> Select,
+) -> Answer<'c, Option<R>> {
+    let call = Call::at::<R>(line, "read");
     let statement = ask(visible::<R>(Select::from(R::TABLE).columns(R::COLUMNS)).limit(1)).build();
     Box::pin(async move { Ok(call.decode(&call.checked_rows(conn, statement).await?)?.pop()) })
 }

@@ -4,10 +4,11 @@ use super::{touch, visible};
 use crate::{
     Answer, Error,
     entity::{Entity, Key, SoftDeletes, Versioned},
-    run::Call,
+    run::{Call, Line},
 };
 use db_query::{Delete, Select, Update, col, now};
 use sqlx::PgConnection;
+use std::panic::Location;
 
 /// Writes a whole row over the one that it was read from, and returns it as the database has it then.
 ///
@@ -16,7 +17,16 @@ use sqlx::PgConnection;
 /// constraint, [`Error::Database`] when the server cannot be asked.
 #[track_caller]
 pub fn update<'c, E: Versioned + Sync>(conn: &'c mut PgConnection, row: &'c E) -> Answer<'c, E> {
-    let call = Call::new::<E>("update");
+    update_at(Location::caller(), conn, row)
+}
+
+/// [`update`] on behalf of a line.
+pub(crate) fn update_at<'c, E: Versioned + Sync>(
+    line: Line,
+    conn: &'c mut PgConnection,
+    row: &'c E,
+) -> Answer<'c, E> {
+    let call = Call::at::<E>(line, "update");
     let (key, expected) = (row.key(), row.version());
     let statement = touch::<E>(row.write_sets(Update::table(E::TABLE.name())))
         .filter(key.is(E::KEY))

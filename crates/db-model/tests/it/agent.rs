@@ -112,12 +112,13 @@ async fn a_plan_is_followed_step_by_step() {
         let ready = |steps: &[plan::PlanStep]| -> Vec<String> {
             plan::ready(steps).into_iter().map(|step| step.title.clone()).collect()
         };
-        let steps = plan::steps(&mut conn, made.id).await.expect("asked");
+        assert_eq!(plan::steps(&mut conn, made.id, 1).await.expect("asked").len(), 1);
+        let steps = plan::steps(&mut conn, made.id, 9).await.expect("asked");
         assert_eq!(ready(&steps), ["build", "docs"]);
         for (position, to) in [(0, StepStatus::Running), (0, StepStatus::Done), (2, StepStatus::Skipped)] {
             plan::set_step_status(&mut conn, steps[position].id, to, Some(&json!(1))).await.expect("legal");
         }
-        let steps = plan::steps(&mut conn, made.id).await.expect("asked");
+        let steps = plan::steps(&mut conn, made.id, 9).await.expect("asked");
         assert_eq!(ready(&steps), ["test"]);
         let error = plan::set_step_status(&mut conn, steps[1].id, StepStatus::Done, None).await.unwrap_err();
         assert!(matches!(error, Error::Transition { from: "pending", to: "done", .. }), "{error}");
@@ -137,6 +138,19 @@ async fn a_plan_with_a_step_that_waits_for_a_later_one_is_refused() {
             let error = plan::insert(&mut conn, &NewPlan::new("No"), &steps).await.unwrap_err();
             assert!(matches!(error, Error::UnknownStep { position: 2, .. }), "{error}");
         }
+        let none = repository::count::<plan::Plan>(&mut conn, |plans| plans).await.expect("asked");
+        assert_eq!(none, 0, "nothing is written");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_plan_with_more_steps_than_positions_is_refused() {
+    fresh_db(|db| async move {
+        let mut conn = db.connect().await;
+        let steps = vec![step("again", &[]); 32_768];
+        let error = plan::insert(&mut conn, &NewPlan::new("No"), &steps).await.unwrap_err();
+        assert!(matches!(error, Error::TooMany { most: 32_767, given: 32_768, .. }), "{error}");
         let none = repository::count::<plan::Plan>(&mut conn, |plans| plans).await.expect("asked");
         assert_eq!(none, 0, "nothing is written");
     })

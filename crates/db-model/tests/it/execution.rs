@@ -36,7 +36,9 @@ async fn executions_are_inserted_started_finished_and_listed() {
         assert_eq!((failed.status, failed.error_details.as_ref()), (ExecutionStatus::Failed, Some(&details)));
         assert!(failed.completed_at.is_some());
 
-        let [found, last] = &list_for_task(&mut conn, id).await.expect("a list")[..] else { panic!("two") };
+        let [found, last] = &list_for_task(&mut conn, id, 9).await.expect("a list")[..] else {
+            panic!("two")
+        };
         assert_eq!(last, &failed);
         assert_eq!((found.id, &found.agent_type, found.attempt), (first.id, &first.agent_type, 1));
         assert_eq!((&found.agent_config, &found.logs), (&first.agent_config, &first.logs));

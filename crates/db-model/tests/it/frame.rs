@@ -304,7 +304,10 @@ async fn a_nul_is_refused_on_every_way() {
             copy_in(&mut conn, [new]).await.map(drop).expect_err("refused"),
         ];
         for error in errors {
-            assert!(matches!(error, Error::Database { table: "things", .. }), "{error}");
+            assert!(
+                matches!(error, Error::Value { table: "things", problem: "a text with a NUL", .. }),
+                "{error}"
+            );
         }
         assert_eq!(find::<Thing>(&mut conn, |things| things).await.expect("the connection is good"), []);
     })

@@ -31,7 +31,7 @@ async fn put(conn: &mut PgConnection, email: NewEmail) -> Filed {
 }
 
 async fn ids(conn: &mut PgConnection, thread: &EmailThread) -> Vec<String> {
-    let messages = mail::messages(conn, thread.id).await.expect("asked");
+    let messages = mail::messages(conn, thread.id, 999).await.expect("asked");
     messages.into_iter().filter_map(|email| email.message_id).collect()
 }
 
@@ -107,6 +107,82 @@ async fn a_message_is_filed_once() {
 }
 
 #[tokio::test]
+async fn a_message_that_lost_its_thread_gets_one_again() {
+    fresh_db(|db| async move {
+        let mut conn = db.connect().await;
+        let conn = &mut conn;
+        let user = owner(conn, "ada@example.org").await;
+        let first = put(conn, message(user, "<a>", &[])).await;
+        repository::delete::<EmailThread>(conn, &first.thread.id).await.expect("deleted");
+        let again = put(conn, message(user, "<a>", &[])).await;
+        assert_eq!((again.known, again.email.id, again.thread.message_count), (true, first.email.id, 1));
+        assert_eq!(again.email.thread_id, Some(again.thread.id));
+        // One that was never filed goes where its answer is.
+        repository::insert(conn, &message(user, "<x>", &[])).await.expect("inserted");
+        let answer = put(conn, message(user, "<y>", &["<x>"])).await;
+        let filed = put(conn, message(user, " <x> ", &[])).await;
+        assert_eq!((filed.thread.id, filed.thread.message_count), (answer.thread.id, 2));
+        assert_eq!(put(conn, message(user, "<x>", &[])).await.thread, filed.thread, "nothing is written");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn joining_threads_is_a_change() {
+    fresh_db(|db| async move {
+        let mut conn = db.connect().await;
+        let conn = &mut conn;
+        let user = owner(conn, "ada@example.org").await;
+        let before = [put(conn, message(user, "<a>", &[])).await, put(conn, message(user, "<b>", &[])).await];
+        let joined = put(conn, message(user, "<c>", &["<a>", "<b>"])).await.thread;
+        let kept = &before[usize::from(joined.id == before[1].thread.id)];
+        let moved = &before[usize::from(joined.id == before[0].thread.id)];
+        assert_eq!(joined.version, kept.thread.version + 2, "joined, and one more message");
+        let after: Email = repository::get(conn, &moved.email.id).await.expect("asked").expect("there");
+        assert_eq!((after.thread_id, after.version), (Some(joined.id), moved.email.version + 1));
+        assert!(after.updated_at > moved.email.updated_at);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_hostile_header_is_cut() {
+    fresh_db(|db| async move {
+        let mut conn = db.connect().await;
+        let conn = &mut conn;
+        let user = owner(conn, "ada@example.org").await;
+        // More than an index entry holds, and in no way to be made small.
+        let long: String = (0..3_000_u32).map(|n| format!("{:08x}", n.wrapping_mul(2_654_435_761))).collect();
+        let many: Vec<String> = (0..5_000).map(|number| format!("<{number}>")).collect();
+        let mut references: Vec<&str> = vec![&long];
+        references.extend(many.iter().map(String::as_str));
+        let filed = put(conn, message(user, "<a>", &references).in_reply_to(long.clone())).await;
+        let kept = &filed.email.reference_ids;
+        assert_eq!((kept.len(), kept[0].as_str(), kept[1].as_str()), (100, "<0>", "<4901>"));
+        assert_eq!(kept.last().map(String::as_str), Some("<4999>"));
+        assert_eq!(put(conn, message(user, "<4999>", &[])).await.thread.message_count, 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn more_people_than_places_are_refused_before_anything_is_written() {
+    fresh_db(|db| async move {
+        let mut conn = db.connect().await;
+        let user = owner(&mut conn, "ada@example.org").await;
+        let all = (0..32_769).fold(Sides::default(), |sides, _| sides.to("a@example.org"));
+        let mail = Incoming { sides: all, ..Incoming::new(message(user, "<a>", &[])) };
+        let error = file(&mut conn, &mail).await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "email_participants takes at most 32768 rows of a kind at once, not 32769"
+        );
+        assert_eq!(repository::count::<Email>(&mut conn, |emails| emails).await.expect("asked"), 0);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn two_that_belong_together_and_come_at_once_make_one_thread() {
     fresh_db(|db| async move {
         let (mut one, mut two) = (db.connect().await, db.connect().await);
@@ -166,7 +242,7 @@ async fn people_and_attachments_come_with_a_message() {
         let mail = Incoming { sides, ..Incoming::new(message(user, "<a>", &[])) };
         let mail = mail.attach(|file| file.filename("plan.pdf").content_type("application/pdf"), 12_345);
         let filed = file(conn, &mail).await.expect("filed");
-        let people = mail::of_email(conn, filed.email.id).await.expect("asked");
+        let people = mail::of_email(conn, filed.email.id, 9).await.expect("asked");
         let told: Vec<_> =
             people.iter().map(|one| (one.role.as_str(), one.position, one.address.as_str())).collect();
         assert_eq!(
@@ -178,14 +254,17 @@ async fn people_and_attachments_come_with_a_message() {
                 ("to", 1, "eve@example.org")
             ]
         );
-        let attached = mail::attachments(conn, filed.email.id).await.expect("asked");
+        let attached = mail::attachments(conn, filed.email.id, 9).await.expect("asked");
         assert_eq!((attached[0].filename.as_deref(), attached[0].size_bytes), (Some("plan.pdf"), 12_345));
         let reply = Incoming {
             sides: Sides::default().to("bob@EXAMPLE.org"),
             ..Incoming::new(message(user, "<b>", &["<a>"]))
         };
         file(conn, &reply).await.expect("filed");
-        let thread = mail::of_thread(conn, filed.thread.id).await.expect("asked");
+        assert_eq!(mail::messages(conn, filed.thread.id, 1).await.expect("asked").len(), 1);
+        assert_eq!(mail::of_email(conn, filed.email.id, 1).await.expect("asked").len(), 1);
+        assert_eq!(mail::of_thread(conn, filed.thread.id, 1).await.expect("asked").len(), 1);
+        let thread = mail::of_thread(conn, filed.thread.id, 9).await.expect("asked");
         let told: Vec<_> = thread.iter().map(|one| (one.address.as_str(), one.messages)).collect();
         assert_eq!(told, [("bob@example.org", 2), ("ada@example.org", 1), ("eve@example.org", 1)]);
         assert_eq!(thread[0].name.as_deref(), Some("Bob"));
@@ -250,7 +329,8 @@ async fn mail_adds_up() {
         assert_eq!((sums.messages, sums.inbound, sums.outbound, sums.unread), (3, 2, 1, 1));
         assert_eq!((sums.spam, sums.replied, sums.analysed), (1, 0, 1));
         assert_eq!((sums.importance, sums.sentiment), (Some(0.8), None), "the latest opinion counts");
-        let days = mail::days(conn, user, from, until).await.expect("asked");
+        assert_eq!(mail::days(conn, user, from, until, 1).await.expect("asked").len(), 1);
+        let days = mail::days(conn, user, from, until, 9).await.expect("asked");
         let told: Vec<_> = days.iter().map(|day| (day.begins_at, day.inbound, day.outbound)).collect();
         assert_eq!(told, [(from, 1, 1), (from + TimeDelta::days(1), 1, 0)]);
         let answers = mail::response_times(conn, user, from, until).await.expect("asked");

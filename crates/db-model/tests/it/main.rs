@@ -10,6 +10,7 @@ mod deletion;
 mod error_log;
 mod execution;
 mod frame;
+mod generic_plan;
 mod mail;
 mod n_plus_one;
 mod page;

@@ -1,8 +1,12 @@
 //! A loop that asks row by row is found, and what asks at once is not.
 
 use crate::task;
+use db_model::knowledge::{self, NewKnowledgeEntry};
+use db_model::mail::{Direction, Incoming, NewEmail, file};
 use db_model::n_plus_one::{Report, watch};
-use db_model::task::{Task, get};
+use db_model::plan::{self, NewPlan, Step};
+use db_model::task::{NewTask, Task, get};
+use db_model::user::NewUser;
 use db_model::{TaskId, repository, user};
 use db_testkit::fresh_db;
 use sqlx::PgConnection;
@@ -68,6 +72,46 @@ async fn functions_of_an_aggregate_name_the_caller_and_not_themselves() {
         let mut found = named(&report);
         found.sort_unstable();
         assert_eq!(found, lines.map(|line| (file!(), line, 4)));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn functions_of_many_statements_name_the_caller_too() {
+    fresh_db(|db| async move {
+        let mut conn = db.connect().await;
+        let conn = &mut conn;
+        let user = repository::insert(conn, &NewUser::new("ada@example.org")).await.expect("inserted").id;
+        let (lines, report) = watch(1, async {
+            let mut lines = [0; 4];
+            for round in 0..2 {
+                let mail = NewEmail::new(user, Direction::Inbound).message_id(round.to_string());
+                lines = [line!() + 1, line!() + 2, line!() + 4, line!() + 5];
+                file(conn, &Incoming::new(mail.clone())).await.expect("filed");
+                plan::insert(conn, &NewPlan::new("Go"), &[Step::default()]).await.expect_err("no title");
+                let new = NewKnowledgeEntry::new("a", "b", "c");
+                let entry = knowledge::insert(conn, &new, &[]).await.expect("inserted");
+                knowledge::replace(conn, &entry, NewKnowledgeEntry::new("a", "b", "d"))
+                    .await
+                    .expect("replaced");
+            }
+            lines
+        })
+        .await;
+        let mut found: Vec<_> = named(&report).into_iter().map(|(file, line, _)| (file, line)).collect();
+        found.sort_unstable();
+        found.dedup();
+        assert_eq!(found, lines.map(|line| (file!(), line)));
+
+        let (line, report) = watch(1, async {
+            for _ in 0..2 {
+                repository::copy_in(conn, [NewTask::new("t")]).await.expect("copied");
+            }
+            line!() - 2
+        })
+        .await;
+        let copied = report.repeated().iter().find(|found| found.sql.starts_with("COPY")).expect("found");
+        assert_eq!((copied.line.file(), copied.line.line(), copied.times), (file!(), line, 2));
     })
     .await;
 }

@@ -42,6 +42,24 @@ async fn a_value_out_of_its_range_is_named() {
 }
 
 #[tokio::test]
+async fn a_value_that_no_column_holds_is_told_from_a_lost_connection() {
+    fresh_db(|db| async move {
+        let mut conn = db.connect().await;
+        let nul = find::<User>(&mut conn, |users| users.filter(col("username").eq("a\0b"))).await;
+        check(&nul.expect_err("refused"), "users refuses a text with a NUL");
+        // More than an index entry holds, and in no way to be made small.
+        let key: String = (0..3_000_u32).map(|n| format!("{:08x}", n.wrapping_mul(2_654_435_761))).collect();
+        let long = insert(&mut conn, &NewTask::new("t").unique_key(key)).await.expect_err("refused");
+        check(&long, "tasks refuses a value that is too large for an index");
+        insert(&mut conn, &NewTask::new("no number")).await.expect("inserted");
+        let number = || col("title").cast(db_query::SqlType::Int4);
+        let word = find::<Task>(&mut conn, |tasks| tasks.filter(number().eq(1))).await;
+        check(&word.expect_err("refused"), "tasks refuses a text that is no value of its type");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_row_that_another_refers_to_is_not_deleted() {
     fresh_db(|db| async move {
         let mut conn = db.connect().await;

@@ -104,7 +104,7 @@ async fn knowledge_is_replaced_rather_than_forgotten() {
         let new =
             NewKnowledgeEntry::new("pluto", "Pluto is a planet", "The ninth.").tags(vec!["space".to_owned()]);
         let old = knowledge::insert(&mut conn, &new, &[source.id]).await.expect("inserted");
-        assert_eq!(knowledge::sources(&mut conn, old.id).await.expect("asked"), [source]);
+        assert_eq!(knowledge::sources(&mut conn, old.id, 9).await.expect("asked"), [source]);
         let newer = NewKnowledgeEntry::new("pluto", "Pluto is a dwarf planet", "Since 2006.");
         let newer = knowledge::replace(&mut conn, &old, newer).await.expect("replaced");
         assert_eq!(knowledge::replaced_by(&mut conn, old.id).await.expect("asked"), Some(newer.clone()));

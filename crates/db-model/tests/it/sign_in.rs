@@ -26,8 +26,12 @@ async fn ada(conn: &mut PgConnection) -> User {
 async fn try_in(conn: &mut PgConnection, login: &str, password: &str, lockout: Lockout) -> Verdict {
     let account: Account = sign_in::account(conn, login).await.expect("asked");
     let verdict = account.check(&Secret::new(password), Utc::now());
-    sign_in::note(conn, &account, verdict, lockout).await.expect("noted");
-    verdict
+    sign_in::note(conn, &account, verdict, lockout).await.expect("noted")
+}
+
+async fn unlock(conn: &mut PgConnection) {
+    crate::run(conn, "UPDATE users SET locked_until = now() - interval '1 s' WHERE locked_until IS NOT NULL")
+        .await;
 }
 
 #[tokio::test]
@@ -76,9 +80,97 @@ async fn wrong_passwords_lock_an_account_for_a_while() {
         try_in(conn, "ada", "wrong horse", lockout).await;
         let after: User = repository::get(conn, &user.id).await.expect("asked").expect("there");
         assert_eq!(before.locked_until, after.locked_until);
-        sign_in::note(conn, &account, Verdict::Right, lockout).await.expect("noted");
+        unlock(conn).await;
+        assert_eq!(
+            sign_in::note(conn, &account, Verdict::Right, lockout).await.expect("noted"),
+            Verdict::Right
+        );
         let open: User = repository::get(conn, &user.id).await.expect("asked").expect("there");
         assert_eq!((open.failed_logins, open.locked_until), (0, None));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_read_the_account_before_it_was_locked_stays_out() {
+    fresh_db(|db| async move {
+        let mut conn = db.connect().await;
+        let conn = &mut conn;
+        let user = ada(conn).await;
+        let lockout = Lockout { after: 2, duration: Duration::from_secs(600) };
+        let stale = sign_in::account(conn, "ada").await.expect("asked");
+        let right = stale.check(&Secret::new(PASSWORD), Utc::now());
+        assert_eq!(right, Verdict::Right);
+        for _ in 0..2 {
+            assert_eq!(try_in(conn, "ada", "wrong horse", lockout).await, Verdict::Wrong);
+        }
+        let locked: User = repository::get(conn, &user.id).await.expect("asked").expect("there");
+        let until = locked.locked_until.expect("locked");
+        // Neither right nor wrong does anything to the lock.
+        for verdict in [right, Verdict::Wrong] {
+            let told = sign_in::note(conn, &stale, verdict, lockout).await.expect("noted");
+            assert_eq!(told, Verdict::Locked { until });
+            let after: User = repository::get(conn, &user.id).await.expect("asked").expect("there");
+            assert_eq!((after.failed_logins, after.locked_until), (2, Some(until)));
+            assert_eq!(after.last_login_at, None);
+        }
+        unlock(conn).await;
+        assert_eq!(sign_in::note(conn, &stale, right, lockout).await.expect("noted"), Verdict::Right);
+        // Nor does who read it before it was suspended, or deleted, get in.
+        let suspended = UserStatus::Suspended;
+        repository::set_status::<User>(conn, &user.id, suspended).await.expect("legal");
+        let told = sign_in::note(conn, &stale, right, lockout).await.expect("noted");
+        assert_eq!(told, Verdict::NotActive { status: suspended });
+        repository::soft_delete::<User>(conn, &user.id).await.expect("deleted");
+        assert_eq!(sign_in::note(conn, &stale, right, lockout).await.expect("noted"), Verdict::Wrong);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn counting_starts_again_when_a_lock_has_passed() {
+    fresh_db(|db| async move {
+        let mut conn = db.connect().await;
+        let conn = &mut conn;
+        let user = ada(conn).await;
+        let lockout = Lockout { after: 2, duration: Duration::from_secs(600) };
+        for _ in 0..2 {
+            try_in(conn, "ada", "wrong horse", lockout).await;
+        }
+        unlock(conn).await;
+        for (failures, is_locked) in [(1, false), (2, true)] {
+            assert_eq!(try_in(conn, "ada", "wrong horse", lockout).await, Verdict::Wrong);
+            let seen: User = repository::get(conn, &user.id).await.expect("asked").expect("there");
+            assert_eq!((seen.failed_logins, seen.locked_until.is_some()), (failures, is_locked));
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_error_does_not_tell_the_row() {
+    fresh_db(|db| async move {
+        let mut conn = db.connect().await;
+        let conn = &mut conn;
+        let user = ada(conn).await;
+        let no_role = User { role: String::new(), ..user.clone() };
+        let no_time = session::start(conn, user.id, Duration::ZERO, Client::default());
+        let no_time = no_time.await.map(drop).unwrap_err();
+        let no_role = repository::update(conn, &no_role).await.map(drop).unwrap_err();
+        for (error, constraint) in [(no_role, "users_role_check"), (no_time, "user_sessions_expires_check")] {
+            assert_eq!(error.constraint(), Some(constraint));
+            let mut told = format!("{error:?} {error:#?} {}", db_core::with_causes(&error));
+            let mut cause = std::error::Error::source(&error);
+            while let Some(error) = cause {
+                told.push_str(&format!("{error} {error:?}"));
+                cause = error.source();
+            }
+            // What the server tells in detail is the row, with the hash of the password or the token.
+            assert!(told.contains("23514") && told.contains(constraint), "{told}");
+            for secret in ["argon2", "\\x", "Failing row", &user.id.to_string()] {
+                assert!(!told.contains(secret), "{secret}: {told}");
+            }
+        }
     })
     .await;
 }
@@ -104,7 +196,9 @@ async fn a_session_goes_on_until_it_ends() {
         assert!(SessionToken::parse(&Secret::new("short")).is_err());
 
         let (second, _) = session::start(conn, user.id, hour, Client::default()).await.expect("started");
-        assert_eq!(session::of_user(conn, user.id).await.expect("asked").len(), 2);
+        let newest = session::of_user(conn, user.id, 1).await.expect("asked");
+        assert_eq!(newest.iter().map(|session| session.id).collect::<Vec<_>>(), [second.id]);
+        assert_eq!(session::of_user(conn, user.id, 9).await.expect("asked").len(), 2);
         assert_eq!(session::revoke_all(conn, user.id, Some(session.id)).await.expect("asked"), 1);
         assert!(!session::revoke(conn, second.id).await.expect("asked"), "it was ended before");
         assert!(session::revoke(conn, session.id).await.expect("asked"));
@@ -178,7 +272,8 @@ async fn profiles_and_preferences_are_written_over() {
         for (key, value) in [("theme", json!("dark")), ("page", json!(50)), ("theme", json!("light"))] {
             repository::upsert(conn, &NewPreference::new(user.id, key, value)).await.expect("written");
         }
-        let set = preference::of_user(conn, user.id).await.expect("asked");
+        assert_eq!(preference::of_user(conn, user.id, 1).await.expect("asked").len(), 1);
+        let set = preference::of_user(conn, user.id, 9).await.expect("asked");
         let told: Vec<_> = set.iter().map(|set| (set.key.as_str(), &set.value, set.version)).collect();
         assert_eq!(told, [("page", &json!(50), 1), ("theme", &json!("light"), 2)]);
         let key = (user.id, "page".to_owned());

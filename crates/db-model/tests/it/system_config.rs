@@ -26,8 +26,9 @@ async fn a_setting_is_written_over_and_keeps_its_description() {
         }
         let keys =
             |settings: Vec<Setting>| settings.into_iter().map(|setting| setting.key).collect::<Vec<_>>();
-        assert_eq!(keys(list(&mut conn, "pool.").await.expect("a list")), ["pool.size", "pool.timeout"]);
-        assert_eq!(list(&mut conn, "").await.expect("a list").len(), 4);
+        assert_eq!(keys(list(&mut conn, "pool.", 9).await.expect("a list")), ["pool.size", "pool.timeout"]);
+        assert_eq!(keys(list(&mut conn, "pool.", 1).await.expect("a list")), ["pool.size"]);
+        assert_eq!(list(&mut conn, "", 9).await.expect("a list").len(), 4);
     })
     .await;
 }

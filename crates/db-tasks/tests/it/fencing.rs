@@ -29,7 +29,7 @@ async fn an_older_token_writes_nothing() {
         assert!(kept.is_empty());
 
         assert_eq!(end(&mut conn, &fresh, completed()).await.written.len(), 1);
-        let runs = execution::list_for_task(&mut conn, new.id).await.expect("read");
+        let runs = execution::list_for_task(&mut conn, new.id, 9).await.expect("read");
         let statuses: Vec<_> = runs.iter().map(|run| run.status).collect();
         assert_eq!(
             statuses,

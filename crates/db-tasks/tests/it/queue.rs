@@ -62,7 +62,7 @@ async fn a_retry_comes_back_later_and_the_attempts_are_counted() {
         end(&mut conn, &claimed, failed()).await;
         assert_eq!(status(&mut conn, new.id).await, TaskStatus::Failed);
 
-        let runs = execution::list_for_task(&mut conn, new.id).await.expect("read");
+        let runs = execution::list_for_task(&mut conn, new.id, 9).await.expect("read");
         assert_eq!(
             runs.iter().map(|run| (run.attempt, run.status)).collect::<Vec<_>>(),
             [(1, ExecutionStatus::Failed), (2, ExecutionStatus::Failed)]
@@ -86,7 +86,7 @@ async fn a_release_is_no_attempt() {
         end(&mut conn, &claimed, Ending::Released).await;
         let task = task::get(&mut conn, new.id).await.expect("read").expect("there");
         assert_eq!((task.status, task.attempts), (TaskStatus::Pending, 0));
-        assert!(execution::list_for_task(&mut conn, new.id).await.expect("read").is_empty());
+        assert!(execution::list_for_task(&mut conn, new.id, 9).await.expect("read").is_empty());
     })
     .await;
 }

@@ -34,6 +34,7 @@ pub(super) const REFUSED: Refused = &[
     ("emails_message_id_check", "UPDATE emails SET message_id = ''"),
     ("emails_message_id_check", "UPDATE emails SET message_id = repeat('m', 999)"),
     ("emails_reference_ids_check", "UPDATE emails SET reference_ids = '{a,NULL}'"),
+    ("emails_reference_ids_check", "UPDATE emails SET reference_ids = array_fill('m'::text, '{101}')"),
     ("emails_direction_check", "UPDATE emails SET direction = 'sideways'"),
     ("emails_status_check", "UPDATE emails SET status = 'deleted'"),
     ("emails_priority_check", "UPDATE emails SET priority = 'medium'"),
