@@ -52,11 +52,10 @@ impl Call {
         conn: &mut PgConnection,
         statement: Result<Statement, BuildError>,
     ) -> Result<Vec<PgRow>, Error> {
-        let statement = self.noted(statement)?;
-        let copy = statement.clone();
-        conn.fetch_all(statement)
+        let mut statement = self.noted(statement)?;
+        conn.fetch_all(&mut statement)
             .await
-            .map_err(|error| self.unknown(&error, &copy).unwrap_or_else(|| self.failed(error)))
+            .map_err(|error| self.unknown(&error, &statement).unwrap_or_else(|| self.failed(error)))
     }
 
     /// The rows as a type.

@@ -82,8 +82,8 @@ impl Statement {
     /// # Errors
     /// [`BuildError::UnknownTable`] or [`BuildError::UnknownColumn`], with the nearest name that there is.
     pub fn check(&self, catalogue: &[&Table]) -> Result<(), BuildError> {
-        let survey = || Survey::of(&self.state);
-        crate::catalogue::check(&survey().touches(), &survey().into_named(), catalogue)
+        let (touches, named) = Survey::of(&self.state).into_parts();
+        crate::catalogue::check(&touches, &named, catalogue)
     }
 }
 
@@ -117,6 +117,26 @@ impl Execute<'_, Postgres> for Statement {
 
     fn take_arguments(&mut self) -> Result<Option<PgArguments>, BoxDynError> {
         Ok(std::mem::take(&mut self.has_arguments).then(|| std::mem::take(&mut self.state.arguments)))
+    }
+
+    fn persistent(&self) -> bool {
+        true
+    }
+}
+
+/// Sends the values and keeps the rest, for whoever wants to say of a statement that failed what it was. It runs once: the
+/// values are gone then.
+impl Execute<'_, Postgres> for &mut Statement {
+    fn sql(self) -> SqlStr {
+        AssertSqlSafe(self.state.text.as_str().to_owned()).into_sql_str()
+    }
+
+    fn statement(&self) -> Option<&PgStatement> {
+        None
+    }
+
+    fn take_arguments(&mut self) -> Result<Option<PgArguments>, BoxDynError> {
+        (**self).take_arguments()
     }
 
     fn persistent(&self) -> bool {

@@ -188,12 +188,13 @@ impl<'s> Survey<'s> {
     }
 
     pub(crate) fn touches(self) -> Vec<Touch> {
-        self.found.into_iter().map(|((table, access), columns)| Touch { table, access, columns }).collect()
+        self.into_parts().0
     }
 
-    /// The columns that are named, one by one.
-    pub(crate) fn into_named(self) -> Vec<Named> {
-        self.named
+    /// The touches, and the columns that are named one by one.
+    pub(crate) fn into_parts(self) -> (Vec<Touch>, Vec<Named>) {
+        let touch = |((table, access), columns)| Touch { table, access, columns };
+        (self.found.into_iter().map(touch).collect(), self.named)
     }
 
     fn find_items(&mut self) {
