@@ -16,7 +16,7 @@ Usage: cargo xtask COMMAND [ARGS]
 To see it work:
   demo [PATH]    Analyse a source tree through the whole data layer (default: the folder you are in)
   test           Run every test, against servers that it finds or starts
-  migrate        Apply this system's migrations, or show which are pending
+  migrate        Apply, revert, recover and judge migrations, as `db migrate` does
   bench [AREA]   Measure, side by side with the named peers
 
 To check a change:

@@ -41,8 +41,9 @@ pub(crate) enum Command {
                             Files are measured once: a second run looks only at what has changed."
     )]
     Demo(DemoArgs),
-    /// Apply this system's migrations, or show which are pending
-    Migrate(MigrateArgs),
+    /// Apply, revert, recover and judge schema migrations, this system's own or any project's
+    #[command(after_help = crate::migrate::args::HELP)]
+    Migrate(Box<crate::migrate::args::MigrateArgs>),
     /// Ask every part how it is; exit code 3 when one is unhealthy
     Health(HealthArgs),
     /// Show the configuration
@@ -62,6 +63,9 @@ pub(crate) struct SettingsArgs {
 pub struct DatabaseArgs {
     #[command(flatten)]
     pub(crate) settings: SettingsArgs,
+    /// The database, in place of the configured one; better in `DATABASE_URL`, as others see command lines
+    #[arg(long, value_name = "URL")]
+    pub(crate) database_url: Option<Secret>,
     /// Folder of the embedded database, used where no other is configured
     #[arg(long, value_name = "DIR", default_value = ".db")]
     pub(crate) data: PathBuf,
@@ -142,29 +146,6 @@ impl DemoArgs {
         let processors = thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(1));
         self.workers.or(NonZeroU32::new(processors + 1)).unwrap_or(NonZeroU32::MIN)
     }
-}
-
-#[derive(Args, Clone, Debug)]
-pub(crate) struct MigrateArgs {
-    #[command(subcommand)]
-    pub(crate) action: MigrateAction,
-}
-
-#[derive(Clone, Debug, Subcommand)]
-pub(crate) enum MigrateAction {
-    /// Apply what is pending
-    Up(MigrateOptions),
-    /// Show what is applied and what is pending; exit code 3 when something is
-    Status(MigrateOptions),
-}
-
-#[derive(Args, Clone, Debug)]
-pub(crate) struct MigrateOptions {
-    #[command(flatten)]
-    pub(crate) database: DatabaseArgs,
-    /// Folder of migrations, each `0001_name/{up.sql,down.sql,meta.toml}`; this system's own unless given
-    #[arg(long, value_name = "DIR")]
-    pub(crate) dir: Option<PathBuf>,
 }
 
 #[derive(Args, Clone, Debug)]

@@ -53,7 +53,10 @@ impl Target {
         connections: Option<u32>,
         builder: Builder,
     ) -> Result<Self, Failed> {
-        let config = load(&args.settings)?;
+        let config = match &args.database_url {
+            Some(url) => checked(&loader(&args.settings).set("database.url", url.expose()))?,
+            None => load(&args.settings)?,
+        };
         if config.postgres.is_configured() {
             let server = config.url_masked();
             let database = builder.config(config).build().await?;

@@ -67,6 +67,8 @@ impl Builder {
         if !unread.is_empty() {
             tracing::warn!(keys = unread.join(", "), "these settings have no effect in this version");
         }
+        #[cfg(feature = "migrate")]
+        let beside = crate::migrations::Beside::new(&config)?;
         let pool = Pool::connect(&connect::pool_config(&config, self.recorder)?).await?;
         let mut probes: Vec<Arc<dyn Probe>> = vec![Arc::new(PoolProbe::new("postgres", pool.clone()))];
         #[cfg(feature = "migrate")]
@@ -82,6 +84,8 @@ impl Builder {
             probes,
             #[cfg(feature = "migrate")]
             migrations,
+            #[cfg(feature = "migrate")]
+            beside,
         })
     }
 }

@@ -42,7 +42,7 @@ pub(crate) fn pool_config(config: &Config, recorder: Option<Arc<dyn Recorder>>) 
     Ok(settings)
 }
 
-fn connect_options(config: &Config) -> Result<PgConnectOptions, Error> {
+pub(crate) fn connect_options(config: &Config) -> Result<PgConnectOptions, Error> {
     let postgres = &config.postgres;
     let host = the_host(postgres)?;
     let mut options = PgConnectOptions::new_without_pgpass()

@@ -17,6 +17,8 @@ pub struct Database {
     pub(crate) probes: Vec<Arc<dyn Probe>>,
     #[cfg(feature = "migrate")]
     pub(crate) migrations: Arc<Migrations>,
+    #[cfg(feature = "migrate")]
+    pub(crate) beside: crate::migrations::Beside,
 }
 
 impl Database {
@@ -54,10 +56,26 @@ impl Database {
         options: &db_migrate::Options,
         tell: &mut (dyn FnMut(&db_migrate::Event<'_>) + Send),
     ) -> Result<db_migrate::Report, crate::Error> {
+        let options = db_migrate::Options {
+            server: Some(match &options.server {
+                Some(server) => server.clone(),
+                None => self.migration_server().await?,
+            }),
+            ..options.clone()
+        };
         let mut lease = self.pool.acquire().await?;
         // The deploy lock and what migrations set belong to the session: it must not outlive this call.
         lease.discard_on_return();
-        Ok(db_migrate::apply(&mut lease, &self.migrations, options, tell).await?)
+        Ok(db_migrate::apply(&mut lease, &self.migrations, &options, tell).await?)
+    }
+
+    /// The server and database as migrations and backups see them: a place for sessions beside the pool.
+    ///
+    /// # Errors
+    /// [`Error::Password`](crate::Error::Password) when the password's provider fails.
+    #[cfg(feature = "migrate")]
+    pub async fn migration_server(&self) -> Result<db_migrate::Server, crate::Error> {
+        self.beside.server().await
     }
 
     /// Where the database stands against the migrations.

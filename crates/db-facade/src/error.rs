@@ -26,6 +26,14 @@ pub enum Error {
     #[cfg(feature = "migrate")]
     #[error("cannot migrate")]
     Migrate(#[from] db_migrate::Error),
+    /// The password's provider failed.
+    #[cfg(feature = "migrate")]
+    #[error("the database's password cannot be had")]
+    Password {
+        /// What the provider says.
+        #[source]
+        source: db_core::BoxError,
+    },
 }
 
 impl Classify for Error {
@@ -34,6 +42,8 @@ impl Classify for Error {
             Self::Pool(error) => error.retry(),
             #[cfg(feature = "migrate")]
             Self::Migrate(error) => error.retry(),
+            #[cfg(feature = "migrate")]
+            Self::Password { .. } => Retry::Reconnect,
             Self::Unsupported { .. } | Self::NoConfig => Retry::Never,
         }
     }

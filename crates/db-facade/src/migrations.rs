@@ -1,11 +1,44 @@
 //! The migrations that a handle applies, and the probe that watches them.
 
-use crate::Error;
+use crate::{Error, connect};
 use async_trait::async_trait;
-use db_core::{Finding, Probe, Status, with_causes};
-use db_migrate::{Migrations, status};
+use db_config::{Config, Pem};
+use db_core::{Finding, PasswordProvider, Probe, Status, with_causes};
+use db_migrate::{Migrations, Server, status};
 use db_pool::Pool;
-use std::sync::Arc;
+use sqlx::postgres::PgConnectOptions;
+use std::{path::PathBuf, sync::Arc};
+
+/// Where sessions beside the pool are opened.
+#[derive(Clone)]
+pub(crate) struct Beside {
+    connect: PgConnectOptions,
+    password: Arc<dyn PasswordProvider>,
+    root_certificate: Option<PathBuf>,
+}
+
+impl Beside {
+    pub(crate) fn new(config: &Config) -> Result<Self, Error> {
+        let root_certificate = match &config.postgres.tls.root_certificate {
+            Some(Pem::File(path)) => Some(path.clone()),
+            _ => None,
+        };
+        let (connect, password) = (connect::connect_options(config)?, Arc::clone(&config.postgres.password));
+        Ok(Self { connect, password, root_certificate })
+    }
+
+    pub(crate) async fn server(&self) -> Result<Server, Error> {
+        let password = self.password.password().await.map_err(|source| Error::Password { source })?;
+        let mut server = Server::new(self.connect.clone());
+        if let Some(password) = password {
+            server = server.password(password);
+        }
+        if let Some(path) = &self.root_certificate {
+            server = server.root_certificate(path.clone());
+        }
+        Ok(server)
+    }
+}
 
 /// This system's own schema; nothing where the model is not compiled in.
 pub(crate) fn built_in() -> Result<Migrations, Error> {

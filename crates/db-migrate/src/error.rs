@@ -1,6 +1,6 @@
 //! What may go wrong, and what it leaves behind.
 
-use crate::{Holder, MigrationId, PlanError, SourceProblem};
+use crate::{Holder, PlanError, SourceProblem};
 use db_core::{Classify, Retry};
 use std::fmt;
 use std::time::Duration;
@@ -34,18 +34,109 @@ pub enum Error {
     /// The server refused a statement of a migration.
     #[error(transparent)]
     Statement(#[from] Box<StatementError>),
-    /// There is no `down.sql` to revert by; nothing was changed.
-    #[error("cannot revert {}: no down.sql", folders.join(", "))]
+    /// There is no way back to revert by; nothing was changed.
+    #[error("cannot revert {}: there is no way back; write its down.sql", labels.join(", "))]
     NoDown {
-        /// The folders without one.
-        folders: Vec<String>,
+        /// The migrations without one.
+        labels: Vec<String>,
     },
     /// The migration to revert to was never applied; nothing was changed.
-    #[error("cannot revert to {to}: it is not applied")]
+    #[error("cannot go back to {to:?}: it is not applied; `db migrate status` lists what is")]
     NotApplied {
-        /// The migration.
-        to: MigrationId,
+        /// The migration, as it was asked for.
+        to: String,
     },
+    /// What is to be reverted was never run here; nothing was changed.
+    #[error("cannot revert {label}: it was taken to be applied as a baseline, and was never run here")]
+    Baselined {
+        /// The migration.
+        label: String,
+    },
+    /// A baseline is for a database whose history is empty; nothing was changed.
+    #[error(
+        "the history is not empty: {label} was applied; a baseline is for a database that was never migrated"
+    )]
+    NotEmpty {
+        /// What was applied.
+        label: String,
+    },
+    /// The other tool's history cannot be read; nothing was changed.
+    #[error(transparent)]
+    Foreign(#[from] crate::ForeignError),
+    /// The files do not fit what the other tool applied; nothing was changed.
+    #[error("the files do not fit what {format} applied:{}", problems.iter().map(|problem| format!("\n- {problem}")).collect::<String>())]
+    Adopt {
+        /// The tool.
+        format: crate::Format,
+        /// Everything that does not fit.
+        problems: Vec<crate::AdoptProblem>,
+    },
+    /// The server takes no changes; nothing was changed.
+    #[error(
+        "the server takes no changes: {}",
+        if *standby { "it is a standby; migrate the primary" }
+        else { "default_transaction_read_only is on for this role or database" }
+    )]
+    ReadOnly {
+        /// Whether it replays another server's log.
+        standby: bool,
+    },
+    /// A lock that lives in a second session needs one.
+    #[error("the deploy lock in a transaction needs Options::server, for a second session")]
+    NoServer,
+    /// The server refused a statement in a transaction that the file itself opens.
+    #[error("{file}: {what} cannot run in the transaction that the file opens around it")]
+    Unsound {
+        /// The file.
+        file: String,
+        /// The statement.
+        what: String,
+    },
+    /// A migration in Rust failed; nothing of it was kept.
+    #[error("{label} failed; nothing of it was kept")]
+    Code {
+        /// The migration.
+        label: String,
+        /// What it says.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A row of the history is not there any more.
+    #[error("cannot {action}: its row in {table} is gone; somebody else changed the table")]
+    RowGone {
+        /// The table.
+        table: String,
+        /// What was tried.
+        action: String,
+    },
+    /// Whether a statement ran before its session died cannot be seen in the database.
+    #[error(
+        "{label}: whether statement {statement} ({summary}) of {file} ran cannot be seen; look at what it does, then `db \
+         migrate recover --statement-ran yes` or `no`"
+    )]
+    Undecided {
+        /// The migration.
+        label: String,
+        /// Its file.
+        file: String,
+        /// Number of the statement, from 1.
+        statement: usize,
+        /// Its first words.
+        summary: String,
+    },
+    /// What is half applied cannot be finished, or not be undone.
+    #[error("cannot {} {label}: {reason}", if *undo { "undo" } else { "finish" })]
+    Unrecoverable {
+        /// The migration.
+        label: String,
+        /// Which way was asked for.
+        undo: bool,
+        /// What is in the way, and the remedy.
+        reason: String,
+    },
+    /// The text is no `postgresql://` URL. It is not repeated, since it may hold a password.
+    #[error("the database's URL cannot be read: write postgresql://USER:PASSWORD@HOST:PORT/DATABASE")]
+    Url,
     /// No table can be in a schema of this name.
     #[error("{name:?} is no name of a schema")]
     SchemaName {
@@ -66,8 +157,10 @@ pub enum Error {
 /// The server refused a statement of a migration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{file}:{line}: statement {statement} failed: {message} (SQLSTATE {sqlstate}){}{}; {left}",
-    more("detail", detail.as_deref()), more("hint", hint.as_deref())
+    "{file}:{line}{}: statement {statement} ({summary}) failed: {message} (SQLSTATE {sqlstate}){}{}{}; {left}",
+    column.map(|column| format!(":{column}")).unwrap_or_default(),
+    more("detail", detail.as_deref()), more("hint", hint.as_deref()),
+    more("blocked by", (!blockers.is_empty()).then(|| blockers.join("; ")).as_deref())
 )]
 #[non_exhaustive]
 pub struct StatementError {
@@ -75,8 +168,12 @@ pub struct StatementError {
     pub file: String,
     /// Line that the server means, else the first of the statement; from 1.
     pub line: usize,
+    /// Column that the server means, where it means one; from 1.
+    pub column: Option<usize>,
     /// Number of the statement in its file, from 1.
     pub statement: usize,
+    /// The statement's first words.
+    pub summary: String,
     /// The server's code.
     pub sqlstate: String,
     /// The server's message.
@@ -85,6 +182,8 @@ pub struct StatementError {
     pub detail: Option<String>,
     /// What helps: ours where we know better, else the server's.
     pub hint: Option<String>,
+    /// Who was in the way when it was last looked at.
+    pub blockers: Vec<String>,
     /// What the failure leaves behind.
     pub left: Left,
 }
@@ -94,8 +193,7 @@ pub struct StatementError {
 pub enum Left {
     /// Nothing: its transaction was rolled back.
     Nothing,
-    /// What its earlier statements did, and perhaps a part of the failed one. [`status`](crate::status) tells how to
-    /// mend it.
+    /// What its earlier statements did. [`recover`](crate::recover) finishes or undoes it.
     Half,
 }
 
@@ -103,7 +201,7 @@ impl fmt::Display for Left {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Nothing => "nothing of this migration was kept",
-            Self::Half => "the migration is half applied, the next run says how to mend it",
+            Self::Half => "the migration is half applied: finish or undo it with `db migrate recover`",
         })
     }
 }

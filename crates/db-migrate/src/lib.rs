@@ -26,25 +26,50 @@
 //! # Ok::<(), db_migrate::Error>(())
 //! ```
 
+mod adopt;
+#[cfg(feature = "backup")]
+pub mod backup;
 mod checksum;
+mod code;
 mod error;
 mod history;
 mod id;
 mod migration;
 mod plan;
 mod run;
+pub mod schema;
+mod scratch;
 mod script;
+mod server;
+mod shape;
 mod source;
 
+pub use adopt::{
+    AdoptProblem, ForeignChecksum, ForeignError, ForeignRow, ForeignState, TableName, create_statements,
+    detect_foreign,
+};
 pub use checksum::Checksum;
+pub use code::Code;
 pub use error::{Error, Left, StatementError};
-pub use history::{Applied, HistoryTable};
+pub use history::{Applied, HistoryTable, Outcome};
 pub use id::MigrationId;
-pub use migration::{Migration, TransactionMode};
-pub use plan::{PlanError, Problem, plan};
-pub use run::apply::{apply, status};
+pub use migration::{Migration, Risk, TransactionMode};
+pub use plan::{OutOfOrder, Plan, PlanError, Problem, RevertTo, Rules, Step, Why, plan};
+pub use run::adopt::{Adopted, adopt};
+pub use run::apply::apply;
+pub use run::hooks::Hooks;
 pub use run::lock::Holder;
-pub use run::revert::{RevertTo, revert};
-pub use run::{Done, Event, Options, Report, Status};
+pub use run::recover::{Recover, Way, recover};
+pub use run::repair::{baseline, repair};
+pub use run::revert::{revert, revert_plan};
+pub use run::status::{Status, status, status_by};
+pub use run::{Blocker, DeployLock, Done, Event, Options, Progress, Report};
+pub use scratch::{Scratch, Template};
+pub use server::Server;
+pub use source::detect::Detected;
+pub use source::draft::Kind;
 pub use source::embedded::Embedded;
-pub use source::{Migrations, SourceProblem};
+pub use source::formats::{Format, Note, UnknownFormat};
+pub use source::meta::duration;
+pub use source::template::Variables;
+pub use source::{Migrations, Seen, SourceProblem};

@@ -150,7 +150,7 @@ async fn a_schema_that_is_not_ours_is_unhealthy() {
         };
         assert_eq!(health().code, Some(0));
         let mut conn = fresh.connect().await;
-        sqlx::query("UPDATE db_migrations SET checksum = sha256('other') WHERE id = 1")
+        sqlx::query("UPDATE db_migrations SET checksum = sha256('other') WHERE id = '0001'")
             .execute(&mut conn)
             .await
             .expect("edited");

@@ -3,6 +3,7 @@
 mod bad_input;
 mod demo;
 mod interrupted;
+mod migrate;
 mod up;
 
 use rustix::process::{Pid, Signal, kill_process};

@@ -1,50 +1,63 @@
-//! Applies what was planned, and tells what there is to apply.
+//! Applies what was planned.
 
-use super::statements::{LockTimeout, limit_locks, limit_locks_locally, lock_timeout, send};
-use super::{Done, Event, Options, Report, Status, lock};
-use crate::plan::{pending, problems};
-use crate::{Error, HistoryTable, Left, Migration, Migrations, TransactionMode, plan};
-use sqlx::{Connection, PgConnection};
-use std::time::{Duration, Instant};
+use super::status::show_edits;
+use super::{Direction, Done, Event, Options, Report, Runner, Settings, hooks, lock};
+use crate::history::{Begun, Ended};
+use crate::plan::{Plan, Why};
+use crate::{Error, Migration, Migrations, Outcome, PlanError, plan};
+use sqlx::PgConnection;
+use std::time::Duration;
 
-/// Applies every pending migration, in order, and tells `progress` about it.
+/// Applies every migration that the rules let, in order, and tells `progress` about it.
 ///
-/// It holds the lock of deployments meanwhile, so of two at once the second finds nothing left to do. The connection
-/// must be a session of its own, not one that a proxy shares between transactions, and not be in a transaction.
+/// It holds the lock of deployments meanwhile, so of two at once the second finds nothing left to do. Where nothing is
+/// pending it asks for no lock. The connection must not be in a transaction, and must be a session of its own unless
+/// [`DeployLock::Transaction`](crate::DeployLock::Transaction) is asked for.
 ///
 /// # Errors
-/// [`Error::Locked`] after `deploy_lock_timeout`, [`Error::Plan`] before anything was changed, [`Error::Statement`]
-/// for the first statement that fails (the migrations before it stay applied), [`Error::Database`] when the server
-/// cannot be asked.
+/// [`Error::ReadOnly`], [`Error::Locked`] after `deploy_lock_timeout`, [`Error::Plan`] before anything was changed,
+/// [`Error::Statement`] for the first statement that fails (the migrations before it stay applied),
+/// [`Error::Database`] when the server cannot be asked.
 ///
 /// # Cancel safety
 /// Close the connection after dropping the future: that lets go of the lock and undoes the transaction under way. A
-/// migration without a transaction is then half applied, as after a failure.
+/// migration in several parts is then half applied, as after a failure, and [`recover`](crate::recover) finishes it.
 pub async fn apply(
     conn: &mut PgConnection,
     migrations: &Migrations,
     options: &Options,
     progress: &mut (dyn FnMut(&Event<'_>) + Send),
 ) -> Result<Report, Error> {
-    let waited = lock::acquire(conn, options, progress).await?;
+    if nothing_to_do(conn, migrations, options).await? {
+        return Ok(Report::default());
+    }
+    refuse_read_only(conn).await?;
+    let lock = lock::acquire(conn, options, progress).await?;
+    let waited = lock.waited;
     let outcome = apply_pending(conn, migrations, options, progress).await;
-    let done = lock::release(conn, outcome).await?;
+    let done = lock.release(conn, outcome).await?;
     Ok(Report { done, waited })
 }
 
-/// Compares the files with the history; changes nothing, and waits for nobody.
-///
-/// # Errors
-/// [`Error::Database`] when the server cannot be asked.
-pub async fn status(conn: &mut PgConnection, migrations: &Migrations) -> Result<Status, Error> {
+/// As a fleet that starts does, of which one has migrated already.
+async fn nothing_to_do(
+    conn: &mut PgConnection,
+    migrations: &Migrations,
+    options: &Options,
+) -> Result<bool, Error> {
     let applied = migrations.history().read(conn).await?;
-    let files = migrations.as_slice();
-    Ok(Status {
-        deploying: lock::holder(conn).await?,
-        pending: pending(files, &applied).into_iter().map(Migration::folder).collect(),
-        problems: problems(files, &applied),
-        applied,
-    })
+    let plan = plan(migrations.as_slice(), &applied, &options.rules);
+    Ok(!applied.is_empty() && plan.is_ok_and(|plan| plan.steps.is_empty() && plan.warnings.is_empty()))
+}
+
+pub(super) async fn refuse_read_only(conn: &mut PgConnection) -> Result<(), Error> {
+    let (standby, read_only): (bool, bool) =
+        sqlx::query_as("SELECT pg_is_in_recovery(), current_setting('transaction_read_only')::boolean")
+            .persistent(false)
+            .fetch_one(conn)
+            .await
+            .map_err(Error::during("ask whether the server takes changes"))?;
+    if read_only { Err(Error::ReadOnly { standby }) } else { Ok(()) }
 }
 
 async fn apply_pending(
@@ -56,103 +69,78 @@ async fn apply_pending(
     let history = migrations.history();
     history.create(conn).await?;
     let applied = history.read(conn).await?;
-    let steps = plan(migrations.as_slice(), &applied)?;
-
-    let path = search_path(conn).await?;
-    let mut done = Vec::with_capacity(steps.len());
-    for (index, migration) in steps.iter().enumerate() {
-        // What pg_dump writes begins by emptying the path, for the whole session.
-        set_search_path(conn, &path).await?;
-        let folder = migration.folder();
-        progress(&Event::Started { folder: &folder, position: index + 1, total: steps.len() });
-        let execution = match migration.mode {
-            TransactionMode::Single => at_once(conn, history, migration, options).await?,
-            TransactionMode::None => by_statement(conn, history, migration, options).await?,
-        };
-        progress(&Event::Finished { folder: &folder, execution });
-        done.push(Done { id: migration.id, folder, execution });
+    let plan = match plan(migrations.as_slice(), &applied, &options.rules) {
+        Ok(plan) => plan,
+        Err(PlanError { mut problems }) => {
+            show_edits(conn, migrations, &mut problems).await?;
+            return Err(PlanError { problems }.into());
+        }
+    };
+    for warning in &plan.warnings {
+        progress(&Event::Warning(warning));
     }
-    set_search_path(conn, &path).await?;
+    if plan.steps.is_empty() {
+        return Ok(Vec::new());
+    }
+    let before = Settings::read(conn).await?;
+    let outcome = run(conn, migrations, &plan, options, progress).await;
+    // A connection that is gone has no settings to restore, and says so in the outcome.
+    let restored = before.restore(conn).await;
+    let done = outcome?;
+    restored?;
     Ok(done)
 }
 
-async fn search_path(conn: &mut PgConnection) -> Result<String, Error> {
-    sqlx::query_scalar("SELECT current_setting('search_path')")
-        .fetch_one(conn)
-        .await
-        .map_err(Error::during("read the search path"))
-}
-
-async fn set_search_path(conn: &mut PgConnection, path: &str) -> Result<(), Error> {
-    sqlx::query("SELECT set_config('search_path', $1, false)")
-        .bind(path)
-        .execute(conn)
-        .await
-        .map(drop)
-        .map_err(Error::during("restore the search path"))
-}
-
-/// In one transaction with the row of history.
-async fn at_once(
+async fn run(
     conn: &mut PgConnection,
-    history: &HistoryTable,
-    migration: &Migration,
+    migrations: &Migrations,
+    plan: &Plan<'_>,
     options: &Options,
-) -> Result<Duration, Error> {
-    let start = Instant::now();
-    let file = up(migration);
-    let mut tx = conn.begin().await.map_err(Error::during(format!("begin {}", migration.folder())))?;
-    limit_locks_locally(&mut tx, options.lock_timeout).await?;
-    history.begin(&mut tx, migration).await?;
-    for (index, statement) in migration.up.iter().enumerate() {
-        send(&mut tx, &file, index + 1, statement, Left::Nothing).await?;
-    }
-    let execution = start.elapsed();
-    history.finish(&mut tx, migration, execution).await?;
-    tx.commit().await.map_err(Error::during(format!("commit {}", migration.folder())))?;
-    Ok(execution)
-}
-
-/// Statement by statement; the row of history is there from the beginning, so that a half-applied one is seen.
-async fn by_statement(
-    conn: &mut PgConnection,
-    history: &HistoryTable,
-    migration: &Migration,
-    options: &Options,
-) -> Result<Duration, Error> {
-    let start = Instant::now();
-    let before = lock_timeout(conn).await?;
-    history.begin(conn, migration).await?;
-    let outcome = send_all(conn, history, migration, options).await;
-    let restored = limit_locks(conn, LockTimeout::AsBefore(&before)).await;
-    outcome?;
-    restored?;
-    let execution = start.elapsed();
-    history.finish(conn, migration, execution).await?;
-    Ok(execution)
-}
-
-async fn send_all(
-    conn: &mut PgConnection,
-    history: &HistoryTable,
-    migration: &Migration,
-    options: &Options,
-) -> Result<(), Error> {
-    let file = up(migration);
-    for (index, statement) in migration.up.iter().enumerate() {
-        // Nobody waits behind a concurrent build, and one that times out leaves an invalid index.
-        let timeout = if statement.is_concurrent() {
-            LockTimeout::Unbounded
-        } else {
-            LockTimeout::Bounded(options.lock_timeout)
+    progress: &mut (dyn FnMut(&Event<'_>) + Send),
+) -> Result<Vec<Done>, Error> {
+    let mut runner = Runner::open(conn, migrations.history(), options, progress).await?;
+    let hooks = migrations.hooks();
+    hooks::run(runner.conn, &hooks.before_all).await?;
+    let mut done = Vec::with_capacity(plan.steps.len());
+    for (index, step) in plan.steps.iter().enumerate() {
+        let label = &step.migration.label;
+        (runner.tell)(&Event::Started { label, position: index + 1, total: plan.steps.len() });
+        hooks::run(runner.conn, &hooks.before_each).await?;
+        let execution = match step.why {
+            Why::Replaces => {
+                record_only(&mut runner, step.migration).await?;
+                Duration::ZERO
+            }
+            Why::New | Why::OutOfOrder | Why::Changed => {
+                let outcome = runner.run(step.migration, Direction::Up, 0).await;
+                remember_failure(&mut runner, step.migration, &outcome).await;
+                outcome?
+            }
         };
-        limit_locks(conn, timeout).await?;
-        send(conn, &file, index + 1, statement, Left::Half).await?;
-        history.progress(conn, migration, index + 1).await?;
+        hooks::run(runner.conn, &hooks.after_each).await?;
+        (runner.tell)(&Event::Finished { label, execution });
+        done.push(Done { id: step.migration.id.clone(), label: label.clone(), execution });
     }
-    Ok(())
+    hooks::run(runner.conn, &hooks.after_all).await?;
+    Ok(done)
 }
 
-fn up(migration: &Migration) -> String {
-    format!("{}/up.sql", migration.folder())
+/// A squashed migration stands for those that were applied before it.
+async fn record_only(runner: &mut Runner<'_>, migration: &Migration) -> Result<(), Error> {
+    for id in &migration.replaces {
+        runner.history.end(runner.conn, id, Ended::Superseded).await?;
+    }
+    let taken = Begun::Taken(Outcome::Applied, None);
+    runner.history.insert(runner.conn, migration, taken, None).await
+}
+
+/// What was tried in vain is written down as well; where that fails too, the error itself is what is told.
+async fn remember_failure(runner: &mut Runner<'_>, migration: &Migration, outcome: &Result<Duration, Error>) {
+    if let Err(error) = outcome
+        && !matches!(error, Error::Statement(error) if error.left == crate::Left::Half)
+    {
+        let text = db_core::with_causes(error);
+        let failed = Begun::Failed(Duration::ZERO);
+        let _ = runner.history.insert(runner.conn, migration, failed, Some(&text)).await;
+    }
 }

@@ -3,12 +3,14 @@
 //! The lock is asked for again and again, never waited for: a session that waits inside `pg_advisory_lock` holds a
 //! snapshot, and `CREATE INDEX CONCURRENTLY` of the holder waits for every snapshot, so the two would deadlock.
 //!
-//! It belongs to the session. If a future is dropped between the two functions the lock stays with the connection, and
-//! goes when that is closed; if the connection is used for another run instead, the run lets go of it first.
+//! It belongs to the session, or to a transaction that does nothing else and so has no snapshot either. If a future is
+//! dropped between the two functions the lock stays with the connection, and goes when that is closed; if the connection
+//! is used for another run instead, the run lets go of it first.
 
-use super::{Event, Options};
+use super::{DeployLock, Event, Options};
 use crate::Error;
-use sqlx::{FromRow, PgConnection};
+use rand::Rng;
+use sqlx::{Connection, FromRow, PgConnection};
 use std::fmt;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -41,17 +43,70 @@ impl fmt::Display for Holder {
     }
 }
 
-/// Takes the lock within `deploy_lock_timeout`, and returns how long that took.
-pub(super) async fn acquire(
+/// The lock, held.
+pub(crate) struct Lock {
+    /// The session whose transaction holds it, where that is another than the one that migrates.
+    aside: Option<PgConnection>,
+    /// How long it took to get.
+    pub(crate) waited: Duration,
+}
+
+/// Takes the lock within `deploy_lock_timeout`.
+pub(crate) async fn acquire(
     conn: &mut PgConnection,
     options: &Options,
     progress: &mut (dyn FnMut(&Event<'_>) + Send),
+) -> Result<Lock, Error> {
+    match options.deploy_lock {
+        DeployLock::Session => {
+            release_leftover(conn).await?;
+            let waited = poll(conn, Scope::Session, options, progress).await?;
+            Ok(Lock { aside: None, waited })
+        }
+        DeployLock::Transaction => {
+            let server = options.server.as_ref().ok_or(Error::NoServer)?;
+            let mut aside = server.connect().await?;
+            let waited = poll(&mut aside, Scope::Transaction, options, progress).await?;
+            Ok(Lock { aside: Some(aside), waited })
+        }
+    }
+}
+
+impl Lock {
+    /// Lets go of the lock after a run. The error of the run comes first: it may be that the connection is gone, and the
+    /// lock with it.
+    pub(crate) async fn release<T>(
+        self,
+        conn: &mut PgConnection,
+        outcome: Result<T, Error>,
+    ) -> Result<T, Error> {
+        let released = match self.aside {
+            None => unlock(conn).await,
+            // Its transaction ends with it.
+            Some(aside) => aside.close().await.map_err(Error::during("release the migration lock")),
+        };
+        let value = outcome?;
+        released?;
+        Ok(value)
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    Session,
+    Transaction,
+}
+
+async fn poll(
+    conn: &mut PgConnection,
+    scope: Scope,
+    options: &Options,
+    progress: &mut (dyn FnMut(&Event<'_>) + Send),
 ) -> Result<Duration, Error> {
-    release_leftover(conn).await?;
     let start = Instant::now();
     let mut pause = FIRST_PAUSE;
     loop {
-        if try_lock(conn).await? {
+        if try_lock(conn, scope).await? {
             return Ok(start.elapsed());
         }
         let (holder, waited) = (holder(conn).await?, start.elapsed());
@@ -59,26 +114,33 @@ pub(super) async fn acquire(
             return Err(Error::Locked { waited, holder });
         };
         progress(&Event::Waiting { holder: holder.as_ref(), waited });
-        sleep(pause.min(left)).await;
+        sleep(jittered(pause).min(left)).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 
-/// Lets go of the lock after a run. The error of the run comes first: it may be that the connection is gone, and the
-/// lock with it.
-pub(super) async fn release<T>(conn: &mut PgConnection, outcome: Result<T, Error>) -> Result<T, Error> {
-    let released = unlock(conn).await;
-    let value = outcome?;
-    released?;
-    Ok(value)
+/// Between half and the whole of a pause, so that those who wait do not all ask at once.
+pub(super) fn jittered(pause: Duration) -> Duration {
+    pause.mul_f64(rand::rng().random_range(0.5..=1.0))
 }
 
-async fn try_lock(conn: &mut PgConnection) -> Result<bool, Error> {
-    sqlx::query_scalar("SELECT pg_try_advisory_lock($1)")
-        .bind(KEY)
-        .fetch_one(conn)
-        .await
-        .map_err(Error::during("ask for the migration lock"))
+async fn try_lock(conn: &mut PgConnection, scope: Scope) -> Result<bool, Error> {
+    let during = || Error::during("ask for the migration lock");
+    let sql = match scope {
+        Scope::Session => "SELECT pg_try_advisory_lock($1)",
+        Scope::Transaction => {
+            // In a transaction that stays open when the answer is yes.
+            let begin = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = 0";
+            sqlx::raw_sql(begin).execute(&mut *conn).await.map_err(during())?;
+            "SELECT pg_try_advisory_xact_lock($1)"
+        }
+    };
+    let got: bool =
+        sqlx::query_scalar(sql).persistent(false).bind(KEY).fetch_one(&mut *conn).await.map_err(during())?;
+    if !got && scope == Scope::Transaction {
+        sqlx::raw_sql("ROLLBACK").execute(conn).await.map_err(during())?;
+    }
+    Ok(got)
 }
 
 async fn unlock(conn: &mut PgConnection) -> Result<(), Error> {
@@ -103,7 +165,7 @@ async fn release_leftover(conn: &mut PgConnection) -> Result<(), Error> {
 }
 
 /// Who holds the lock, if anybody does.
-pub(super) async fn holder(conn: &mut PgConnection) -> Result<Option<Holder>, Error> {
+pub(crate) async fn holder(conn: &mut PgConnection) -> Result<Option<Holder>, Error> {
     sqlx::query_as(
         "SELECT activity.pid, coalesce(activity.application_name, '') AS application_name, \
                 activity.usename::text AS role, host(activity.client_addr) AS address \
@@ -112,6 +174,7 @@ pub(super) async fn holder(conn: &mut PgConnection) -> Result<Option<Holder>, Er
            AND lock.database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
            AND lock.classid::bigint = $1 >> 32 AND lock.objid::bigint = $1 & 4294967295",
     )
+    .persistent(false)
     .bind(KEY)
     .fetch_optional(conn)
     .await

@@ -1,87 +1,79 @@
-//! Takes migrations back by their `down.sql`.
+//! Takes migrations back by their way back.
 
-use super::statements::{limit_locks_locally, send};
-use super::{Done, Options, Report, lock};
-use crate::plan::problems;
-use crate::{Applied, Error, Left, Migration, MigrationId, Migrations, PlanError, Problem};
-use sqlx::{Connection, PgConnection};
-use std::time::Instant;
+use super::apply::refuse_read_only;
+use super::{Direction, Done, Event, Options, Report, Runner, Settings, lock};
+use crate::plan::plan_back;
+use crate::{Error, Migration, Migrations, RevertTo};
+use sqlx::PgConnection;
 
-/// How far to go back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RevertTo {
-    /// Before the first migration.
-    Start,
-    /// After this migration, which stays.
-    After(MigrationId),
-}
-
-/// Reverts the applied migrations after `to`, the newest first, each in a transaction with its row of history.
+/// Reverts what was applied last, the newest first, each in a transaction with its row of history where its statements
+/// let it.
 ///
-/// What a migration dropped does not come back; `down.sql` can only make it anew.
+/// What a migration dropped does not come back; its way back can only make it anew.
 ///
 /// # Errors
-/// [`Error::Plan`], [`Error::NotApplied`] or [`Error::NoDown`] before anything was changed; otherwise as
-/// [`apply`](crate::apply).
+/// [`Error::Plan`], [`Error::NotApplied`], [`Error::Baselined`] or [`Error::NoDown`] before anything was changed;
+/// otherwise as [`apply`](crate::apply).
 ///
 /// # Cancel safety
 /// Close the connection after dropping the future: that lets go of the lock and undoes the transaction under way.
 pub async fn revert(
     conn: &mut PgConnection,
     migrations: &Migrations,
-    to: RevertTo,
+    to: &RevertTo,
     options: &Options,
+    progress: &mut (dyn FnMut(&Event<'_>) + Send),
 ) -> Result<Report, Error> {
-    let waited = lock::acquire(conn, options, &mut |_| {}).await?;
-    let outcome = revert_applied(conn, migrations, to, options).await;
-    let done = lock::release(conn, outcome).await?;
+    refuse_read_only(conn).await?;
+    let lock = lock::acquire(conn, options, progress).await?;
+    let waited = lock.waited;
+    let outcome = revert_applied(conn, migrations, to, options, progress).await;
+    let done = lock.release(conn, outcome).await?;
     Ok(Report { done, waited })
+}
+
+/// What [`revert`] would revert, the newest first; changes nothing.
+///
+/// # Errors
+/// Those that [`revert`] has before anything is changed.
+pub async fn revert_plan<'a>(
+    conn: &mut PgConnection,
+    migrations: &'a Migrations,
+    to: &RevertTo,
+) -> Result<Vec<&'a Migration>, Error> {
+    let applied = migrations.history().read(conn).await?;
+    plan_back(migrations.as_slice(), &applied, to)
 }
 
 async fn revert_applied(
     conn: &mut PgConnection,
     migrations: &Migrations,
-    to: RevertTo,
+    to: &RevertTo,
     options: &Options,
+    progress: &mut (dyn FnMut(&Event<'_>) + Send),
 ) -> Result<Vec<Done>, Error> {
-    let applied = migrations.history().read(conn).await?;
-    let mut done = Vec::new();
-    for migration in plan_back(migrations.as_slice(), &applied, to)? {
-        let (start, folder) = (Instant::now(), migration.folder());
-        let file = format!("{folder}/down.sql");
-        let mut tx = conn.begin().await.map_err(Error::during(format!("begin to revert {folder}")))?;
-        limit_locks_locally(&mut tx, options.lock_timeout).await?;
-        for (index, statement) in migration.down.iter().flatten().enumerate() {
-            send(&mut tx, &file, index + 1, statement, Left::Nothing).await?;
+    let history = migrations.history();
+    let steps = revert_plan(conn, migrations, to).await?;
+    if steps.is_empty() {
+        return Ok(Vec::new());
+    }
+    history.create(conn).await?;
+    let before = Settings::read(conn).await?;
+    let outcome = async {
+        let mut runner = Runner::open(conn, history, options, progress).await?;
+        let mut done = Vec::with_capacity(steps.len());
+        for (index, migration) in steps.iter().enumerate() {
+            let label = &migration.label;
+            (runner.tell)(&Event::Started { label, position: index + 1, total: steps.len() });
+            let execution = runner.run(migration, Direction::Down, 0).await?;
+            (runner.tell)(&Event::Finished { label, execution });
+            done.push(Done { id: migration.id.clone(), label: label.clone(), execution });
         }
-        migrations.history().remove(&mut tx, migration).await?;
-        tx.commit().await.map_err(Error::during(format!("commit the way back of {folder}")))?;
-        done.push(Done { id: migration.id, folder, execution: start.elapsed() });
-    }
-    Ok(done)
-}
-
-/// What to revert, the newest first.
-fn plan_back<'a>(
-    files: &'a [Migration],
-    applied: &[Applied],
-    to: RevertTo,
-) -> Result<Vec<&'a Migration>, Error> {
-    // A file that was never applied is no hindrance: going back may be the way to let it in.
-    let mut problems = problems(files, applied);
-    problems.retain(|problem| !matches!(problem, Problem::OutOfOrder { .. }));
-    if !problems.is_empty() {
-        return Err(PlanError { problems }.into());
-    }
-    let is_applied = |id| applied.iter().any(|row| row.id == id);
-    let after = match to {
-        RevertTo::Start => None,
-        RevertTo::After(to) if is_applied(to) => Some(to),
-        RevertTo::After(to) => return Err(Error::NotApplied { to }),
+        Ok(done)
     };
-    let steps: Vec<&Migration> =
-        files.iter().rev().filter(|file| Some(file.id) > after && is_applied(file.id)).collect();
-    let folders: Vec<String> =
-        steps.iter().filter(|step| step.down.is_none()).map(|step| step.folder()).collect();
-    if folders.is_empty() { Ok(steps) } else { Err(Error::NoDown { folders }) }
+    let outcome: Result<_, Error> = outcome.await;
+    let restored = before.restore(conn).await;
+    let done = outcome?;
+    restored?;
+    Ok(done)
 }

@@ -53,6 +53,32 @@ impl<'a> Lexer<'a> {
         Ok(Some((token, start, self.at)))
     }
 
+    /// How far it has read.
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// Goes on to the end of the line.
+    pub(super) fn skip_line(&mut self) {
+        self.skip_while(|byte| byte != b'\n' && byte != b'\r');
+    }
+
+    /// The lines from the next one to that of a lone `\.`, which it goes past; `None` where there is no such line, or
+    /// something else on this one.
+    pub(super) fn rows(&mut self) -> Option<&'a str> {
+        let rest = &self.text[self.at..];
+        let first = rest.find('\n').filter(|end| rest[..*end].trim().is_empty())? + 1;
+        let mut offset = first;
+        for line in rest[first..].split_inclusive('\n') {
+            if line.trim_end_matches(['\n', '\r']) == "\\." {
+                self.at += offset + line.len();
+                return Some(&rest[first..offset]);
+            }
+            offset += line.len();
+        }
+        None
+    }
+
     fn peek(&self, ahead: usize) -> Option<u8> {
         self.text.as_bytes().get(self.at + ahead).copied()
     }

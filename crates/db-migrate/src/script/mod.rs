@@ -1,11 +1,14 @@
 //! SQL text as a list of statements.
 //!
-//! Statements are sent one by one, so that an error names the one that failed, and are looked at first, so that what
-//! could not work is refused before anything was changed.
+//! What a statement demands is seen before anything was changed, and an error names the one that failed.
 
+mod class;
+mod effect;
 mod lex;
-mod rules;
+mod segment;
 mod split;
 
-pub(crate) use rules::Trait;
+pub(crate) use class::Class;
+pub(crate) use effect::{Effect, effect};
+pub(crate) use segment::{Segment, Segmented, Unsound, segments};
 pub(crate) use split::{Statement, Unterminated, split};

@@ -1,16 +1,19 @@
 //! Finds the statements of a script.
 
+use super::class::{Class, Words, classify};
 use super::lex::{Lexer, Token, Unclosed};
 
 /// One statement without its semicolon and without the comments before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Statement {
     /// The text to send.
-    pub(crate) text: String,
+    pub(crate) text: Box<str>,
     /// The line of the file on which it begins, from 1.
     pub(crate) line: usize,
-    /// Its words outside of strings, in upper case, with the depth of parentheses around each.
-    pub(super) words: Vec<(usize, String)>,
+    /// How it must be sent.
+    pub(crate) class: Class,
+    /// The rows that follow a `COPY .. FROM STDIN`.
+    pub(crate) data: Option<Box<str>>,
 }
 
 /// Something was opened and never closed, so where its statement ends is not known.
@@ -22,32 +25,97 @@ pub(crate) struct Unterminated {
     pub(crate) line: usize,
 }
 
-/// The statements of a script, in order; empty ones are left out.
+/// The statements of a script that begins on this line of its file, in order; empty ones are left out.
 ///
 /// A semicolon ends a statement unless it stands in parentheses (`CREATE RULE .. DO (..; ..)`) or in the body of a
-/// `CREATE FUNCTION .. BEGIN ATOMIC .. END`, as in psql.
-pub(crate) fn split(script: &str) -> Result<Vec<Statement>, Unterminated> {
-    let mut lexer = Lexer::new(script);
-    let mut statements = Vec::new();
-    let mut open = Open::default();
-    while let Some((token, start, end)) = lexer.next().map_err(|unclosed| locate(script, unclosed))? {
-        if token == Token::Symbol(b';') && open.may_end() {
-            statements.extend(std::mem::take(&mut open).close(script));
-        } else {
-            open.take(token, start, end);
+/// `CREATE FUNCTION .. BEGIN ATOMIC .. END`, as in psql. A line that begins with a backslash where a statement might is
+/// a command of psql's; the lines after a `COPY .. FROM STDIN;` are its rows.
+pub(crate) fn split(script: &str, first_line: usize) -> Result<Vec<Statement>, Unterminated> {
+    let mut reader = Reader { script, lines: Lines { script, at: 0, line: first_line }, found: Vec::new() };
+    reader.read()?;
+    Ok(reader.found)
+}
+
+struct Reader<'a> {
+    script: &'a str,
+    lines: Lines<'a>,
+    found: Vec<Statement>,
+}
+
+impl Reader<'_> {
+    fn read(&mut self) -> Result<(), Unterminated> {
+        let mut lexer = Lexer::new(self.script);
+        let mut open = Open::default();
+        loop {
+            let next = lexer.next().map_err(|unclosed| self.locate(unclosed))?;
+            let Some((token, start, end)) = next else { break };
+            if token == Token::Symbol(b'\\') && open.range.is_none() {
+                lexer.skip_line();
+                open.range = Some((start, lexer.at()));
+                self.close(&mut open, Class::Meta);
+            } else if token == Token::Symbol(b';') && open.may_end() {
+                let class = classify(&open.words(self.script));
+                let copies = class == Class::CopyFromClient;
+                self.close(&mut open, class);
+                if copies && let Some(rows) = lexer.rows() {
+                    self.take_rows(rows);
+                }
+            } else {
+                open.take(self.script, token, start, end);
+            }
+        }
+        let class = classify(&open.words(self.script));
+        self.close(&mut open, class);
+        Ok(())
+    }
+
+    fn close(&mut self, open: &mut Open, class: Class) {
+        if let Some((start, end)) = std::mem::take(open).range {
+            let (text, line) = (self.script[start..end].trim_end().into(), self.lines.of(start));
+            self.found.push(Statement { text, line, class, data: None });
         }
     }
-    statements.extend(open.close(script));
-    Ok(statements)
+
+    fn take_rows(&mut self, rows: &str) {
+        if let Some(copy) = self.found.last_mut() {
+            copy.class = Class::CopyIn;
+            copy.data = Some(rows.into());
+        }
+    }
+
+    fn locate(&mut self, unclosed: Unclosed) -> Unterminated {
+        Unterminated { what: unclosed.what, line: self.lines.of(unclosed.offset) }
+    }
 }
+
+/// Counts lines as it goes on; offsets come in rising order.
+struct Lines<'a> {
+    script: &'a str,
+    at: usize,
+    line: usize,
+}
+
+impl Lines<'_> {
+    fn of(&mut self, offset: usize) -> usize {
+        let from = self.at.min(offset);
+        self.line += self.script.as_bytes()[from..offset].iter().filter(|byte| **byte == b'\n').count();
+        self.at = offset;
+        self.line
+    }
+}
+
+/// More words than any rule looks at.
+const WORDS: usize = 32;
 
 /// The statement that is being read.
 #[derive(Default)]
 struct Open {
     range: Option<(usize, usize)>,
-    words: Vec<(usize, String)>,
+    /// Where its first words are, and whether outside of parentheses.
+    words: Vec<(usize, usize, bool)>,
     parentheses: usize,
     blocks: usize,
+    makes_routine: bool,
 }
 
 impl Open {
@@ -55,54 +123,36 @@ impl Open {
         self.parentheses == 0 && self.blocks == 0
     }
 
-    fn take(&mut self, token: Token<'_>, start: usize, end: usize) {
+    fn words<'a>(&self, script: &'a str) -> Words<'a> {
+        Words::new(self.words.iter().map(|(start, end, outer)| (&script[*start..*end], *outer)).collect())
+    }
+
+    fn take(&mut self, script: &str, token: Token<'_>, start: usize, end: usize) {
         self.range = Some((self.range.map_or(start, |(first, _)| first), end));
         match token {
             Token::Symbol(b'(') => self.parentheses += 1,
             Token::Symbol(b')') => self.parentheses = self.parentheses.saturating_sub(1),
             Token::Word(word) => {
-                let word = word.to_ascii_uppercase();
-                self.count_blocks(&word);
-                self.words.push((self.parentheses, word));
+                if self.words.len() < WORDS {
+                    self.words.push((start, end, self.parentheses == 0));
+                    self.makes_routine |= self.words.len() <= 4 && self.words(script).makes_routine();
+                }
+                self.count_blocks(word);
             }
             Token::Literal | Token::Symbol(_) => {}
         }
     }
 
     fn count_blocks(&mut self, word: &str) {
-        if self.parentheses > 0 || !self.makes_routine() {
+        if !self.makes_routine || self.parentheses > 0 {
             return;
         }
-        match word {
-            "BEGIN" => self.blocks += 1,
-            "CASE" if self.blocks > 0 => self.blocks += 1,
-            "END" => self.blocks = self.blocks.saturating_sub(1),
-            _ => {}
+        if word.eq_ignore_ascii_case("BEGIN") || (self.blocks > 0 && word.eq_ignore_ascii_case("CASE")) {
+            self.blocks += 1;
+        } else if word.eq_ignore_ascii_case("END") {
+            self.blocks = self.blocks.saturating_sub(1);
         }
     }
-
-    fn makes_routine(&self) -> bool {
-        let mut words = self.words.iter().map(|(_, word)| word.as_str()).filter(|word| !is_or_replace(word));
-        words.next() == Some("CREATE") && matches!(words.next(), Some("FUNCTION" | "PROCEDURE"))
-    }
-
-    fn close(self, script: &str) -> Option<Statement> {
-        let (start, end) = self.range?;
-        let text = script[start..end].to_owned();
-        Some(Statement { text, line: line_of(script, start), words: self.words })
-    }
-}
-
-fn is_or_replace(word: &str) -> bool {
-    matches!(word, "OR" | "REPLACE")
-}
-
-fn locate(script: &str, unclosed: Unclosed) -> Unterminated {
-    Unterminated { what: unclosed.what, line: line_of(script, unclosed.offset) }
-}
-
-fn line_of(script: &str, offset: usize) -> usize {
-    1 + script.as_bytes()[..offset].iter().filter(|byte| **byte == b'\n').count()
 }
 
 impl Statement {
@@ -111,15 +161,35 @@ impl Statement {
     pub(crate) fn line_at(&self, position: usize) -> usize {
         self.line + self.text.chars().take(position.saturating_sub(1)).filter(|char| *char == '\n').count()
     }
+
+    /// The column there, from 1.
+    pub(crate) fn column_at(&self, position: usize) -> usize {
+        let before: String = self.text.chars().take(position.saturating_sub(1)).collect();
+        before.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1
+    }
+
+    /// Its first words, for messages: no literal among them, which may be somebody's password.
+    pub(crate) fn summary(&self) -> String {
+        let mut lexer = Lexer::new(&self.text);
+        let mut words = Vec::new();
+        while let Ok(Some((token, _, _))) = lexer.next() {
+            match token {
+                Token::Word(word) if words.len() < 5 => words.push(word),
+                Token::Word(_) => break,
+                Token::Literal | Token::Symbol(_) => {}
+            }
+        }
+        if words.is_empty() { self.text.chars().take(20).collect() } else { words.join(" ") }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Unterminated, split};
+    use super::{Class, Unterminated, split};
 
     fn check(script: &str, expected: &[(usize, &str)]) {
-        let found = split(script).expect("everything is closed");
-        let found: Vec<_> = found.iter().map(|found| (found.line, found.text.as_str())).collect();
+        let found = split(script, 1).expect("everything is closed");
+        let found: Vec<_> = found.iter().map(|found| (found.line, &*found.text)).collect();
         assert_eq!(found, expected, "{script}");
     }
 
@@ -169,6 +239,27 @@ mod tests {
     }
 
     #[test]
+    fn rows_follow_a_copy() {
+        let script = "COPY t (a) FROM stdin;\n1\tit's; \"x\"\n\\N\n\\.\n\nSELECT 2;";
+        let found = split(script, 1).expect("everything is closed");
+        assert_eq!(found[0].data.as_deref(), Some("1\tit's; \"x\"\n\\N\n"));
+        assert_eq!((found[0].class, found[1].class), (Class::CopyIn, Class::Plain));
+        assert_eq!((&*found[1].text, found[1].line), ("SELECT 2", 6));
+        let none = split("COPY t FROM STDIN;\r\n\\.\r\nSELECT 2", 1).expect("everything is closed");
+        assert_eq!((none[0].data.as_deref(), none[1].line), (Some(""), 3));
+        let open = split("COPY t FROM STDIN;\nSELECT 2;", 1).expect("everything is closed");
+        assert_eq!((open[0].class, open.len()), (Class::CopyFromClient, 2), "nothing ends its rows");
+    }
+
+    #[test]
+    fn a_backslash_is_for_psql() {
+        let found = split("\\restrict abc\nSELECT 1;\n\\connect other -- x\nSELECT 2", 1).expect("closed");
+        let classes: Vec<_> = found.iter().map(|found| (found.line, found.class)).collect();
+        assert_eq!(classes, [(1, Class::Meta), (2, Class::Plain), (3, Class::Meta), (4, Class::Plain)]);
+        assert_eq!(&*found[2].text, "\\connect other -- x");
+    }
+
+    #[test]
     fn names_what_is_never_closed() {
         for (script, what) in [
             ("\nSELECT 'a;", "string"),
@@ -177,14 +268,20 @@ mod tests {
             ("\n/* /* */", "comment"),
             ("\nSELECT E'\\", "string"),
         ] {
-            assert_eq!(split(script), Err(Unterminated { what, line: 2 }), "{script}");
+            assert_eq!(split(script, 1), Err(Unterminated { what, line: 2 }), "{script}");
         }
     }
 
     #[test]
-    fn a_position_has_a_line() {
-        let statements = split("\n\nSELECT 'ü',\n  x").expect("everything is closed");
-        assert_eq!(statements[0].line_at(8), 3);
-        assert_eq!(statements[0].line_at(15), 4);
+    fn a_position_has_a_line_and_a_column() {
+        let statements = split("\n\nSELECT 'ü',\n  x", 10).expect("everything is closed");
+        assert_eq!((statements[0].line_at(8), statements[0].column_at(8)), (12, 8));
+        assert_eq!((statements[0].line_at(15), statements[0].column_at(15)), (13, 3));
+    }
+
+    #[test]
+    fn a_summary_has_no_literal() {
+        let statements = split("CREATE ROLE r LOGIN PASSWORD 'secret' VALID", 1).expect("closed");
+        assert_eq!(statements[0].summary(), "CREATE ROLE r LOGIN PASSWORD");
     }
 }

@@ -1,254 +1,308 @@
-//! Makes migrations of folders, or says everything that is wrong with them. Pure: the files were read before.
+//! Makes migrations of drafts, or says everything that is wrong with them. Pure: the files were read before.
 
 use super::SourceProblem;
+use super::draft::{Draft, Kind, Text};
+use super::formats::hook::{Hook, When};
+use super::graph;
 use super::meta::Meta;
-use crate::script::{self, Statement, Trait, Unterminated};
-use crate::{Checksum, Migration, MigrationId, TransactionMode};
-use std::collections::BTreeMap;
+use crate::migration::{Body, Script};
+use crate::script::{self, Statement, Unsound, Unterminated};
+use crate::{Hooks, Migration, MigrationId, TransactionMode};
+use std::collections::{BTreeSet, HashMap};
 
-/// A folder with the text of its files.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Folder {
-    pub(super) name: String,
-    pub(super) up: Option<String>,
-    pub(super) down: Option<String>,
-    pub(super) meta: Option<String>,
+/// What a format promises of its versions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Numbering {
+    /// Ours: from 1 without a gap; no transaction of the file's own, no file without a statement.
+    Strict,
+    /// As the other tool has it.
+    Foreign,
 }
 
-/// The migrations in the order in which they are applied, which is that of their numbers: a dependency has a lower
-/// number, or is a problem.
-pub(super) fn check(folders: &[Folder]) -> Result<Vec<Migration>, Vec<SourceProblem>> {
+/// The migrations in the order in which they are applied: each after what it needs, otherwise as the drafts are.
+pub(super) fn check(drafts: Vec<Draft>, numbering: Numbering) -> Result<Vec<Migration>, Vec<SourceProblem>> {
     let mut problems = Vec::new();
-    let numbered = number(folders, &mut problems);
-    let metas = read_metas(&numbered, &mut problems);
-    check_gaps(&numbered, &mut problems);
-    check_dependencies(&numbered, &metas, &mut problems);
-    let migrations = numbered
-        .iter()
-        .filter_map(|(id, (name, folder))| build(*id, name, folder, metas.get(id)?, &mut problems))
+    let drafts = unique(drafts, &mut problems);
+    let metas: Vec<Meta> = drafts.iter().map(|draft| meta(draft, &mut problems)).collect();
+    if numbering == Numbering::Strict {
+        check_gaps(&drafts, &mut problems);
+    }
+    let order = order(&drafts, &metas, &mut problems);
+    let mut migrations: Vec<Option<Migration>> = drafts
+        .into_iter()
+        .zip(metas)
+        .map(|(draft, meta)| build(draft, meta, numbering, &mut problems))
         .collect();
-    if problems.is_empty() { Ok(migrations) } else { Err(problems) }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let mut ordered: Vec<Migration> = order.into_iter().filter_map(|at| migrations[at].take()).collect();
+    // Views and functions that are made anew may need anything that comes before them.
+    ordered.sort_by_key(|migration| migration.kind == Kind::Repeatable);
+    Ok(ordered)
 }
 
-type Numbered<'a> = BTreeMap<MigrationId, (&'a str, &'a Folder)>;
-
-fn number<'a>(folders: &'a [Folder], problems: &mut Vec<SourceProblem>) -> Numbered<'a> {
-    let mut numbered = Numbered::new();
-    for folder in folders {
-        let Some((id, name)) = MigrationId::parse_folder(&folder.name) else {
-            problems.push(SourceProblem::FolderName { folder: folder.name.clone() });
-            continue;
-        };
-        if let Some((_, first)) = numbered.get(&id) {
-            let (first, second) = (first.name.clone(), folder.name.clone());
-            problems.push(SourceProblem::Duplicate { first, second });
-            continue;
+/// The scripts that a project wants run around its migrations.
+pub(super) fn hooks(found: Vec<Hook>) -> Result<Hooks, Vec<SourceProblem>> {
+    let (mut hooks, mut problems) = (Hooks::default(), Vec::new());
+    for hook in found {
+        let script = read_script(hook.text, TransactionMode::Single, Numbering::Foreign, &mut problems);
+        match hook.when {
+            When::BeforeAll => hooks.before_all.push(script),
+            When::AfterAll => hooks.after_all.push(script),
+            When::BeforeEach => hooks.before_each.push(script),
+            When::AfterEach => hooks.after_each.push(script),
         }
-        numbered.insert(id, (name, folder));
     }
-    numbered
+    if problems.is_empty() { Ok(hooks) } else { Err(problems) }
 }
 
-fn read_metas(numbered: &Numbered<'_>, problems: &mut Vec<SourceProblem>) -> BTreeMap<MigrationId, Meta> {
-    let mut metas = BTreeMap::new();
-    for (id, (_, folder)) in numbered {
-        let meta = Meta::parse(folder.meta.as_deref().unwrap_or_default()).unwrap_or_else(|reasons| {
-            let say = |reason| SourceProblem::Meta { folder: folder.name.clone(), reason };
-            problems.extend(reasons.into_iter().map(say));
-            Meta::default()
-        });
-        metas.insert(*id, meta);
+fn unique(drafts: Vec<Draft>, problems: &mut Vec<SourceProblem>) -> Vec<Draft> {
+    let mut seen: HashMap<(String, bool), String> = HashMap::new();
+    let mut kept = Vec::with_capacity(drafts.len());
+    for draft in drafts {
+        let key = (draft.version.clone(), draft.kind == Kind::Baseline);
+        if let Some(first) = seen.get(&key) {
+            problems.push(SourceProblem::Duplicate { first: first.clone(), second: draft.label });
+        } else {
+            seen.insert(key, draft.label.clone());
+            kept.push(draft);
+        }
     }
-    metas
+    kept
 }
 
-fn check_gaps(numbered: &Numbered<'_>, problems: &mut Vec<SourceProblem>) {
+fn meta(draft: &Draft, problems: &mut Vec<SourceProblem>) -> Meta {
+    let written = draft.meta.clone().unwrap_or_else(|| annotations(draft.up.as_ref()));
+    let file = if draft.meta.is_some() { format!("{}/meta.toml", draft.label) } else { draft.label.clone() };
+    Meta::parse(&written).unwrap_or_else(|reasons| {
+        problems.extend(reasons.into_iter().map(|reason| SourceProblem::Meta { file: file.clone(), reason }));
+        Meta::default()
+    })
+}
+
+/// What `-- cairn: risk = "high"` and the like say at the top of a file that has no `meta.toml`.
+fn annotations(up: Option<&Text>) -> String {
+    let lines = up.map(|up| up.sql.as_str()).unwrap_or_default().lines();
+    let comments = lines.take_while(|line| line.trim().is_empty() || line.starts_with("--"));
+    comments
+        .filter_map(|line| line.strip_prefix("-- cairn:"))
+        .map(|line| format!("{}\n", line.trim()))
+        .collect()
+}
+
+fn check_gaps(drafts: &[Draft], problems: &mut Vec<SourceProblem>) {
     let mut last = 0;
-    for (id, (_, folder)) in numbered {
-        if let Some(missing) = MigrationId::new(last + 1).filter(|missing| missing < id) {
-            problems.push(SourceProblem::Gap { missing, before: folder.name.clone() });
+    for draft in drafts {
+        let Some(number) = MigrationId::new(&draft.version).and_then(|id| id.number()) else { continue };
+        if number > last + 1 {
+            let missing = MigrationId::numbered(last + 1);
+            problems.push(SourceProblem::Gap { missing, before: draft.label.clone() });
         }
-        last = id.get();
+        last = number;
     }
 }
 
-fn check_dependencies(
-    numbered: &Numbered<'_>,
-    metas: &BTreeMap<MigrationId, Meta>,
-    problems: &mut Vec<SourceProblem>,
-) {
-    for (id, meta) in metas {
-        let folder = || numbered[id].1.name.clone();
-        for depends_on in &meta.depends_on {
-            let Some(other) = MigrationId::new(*depends_on).filter(|other| metas.contains_key(other)) else {
-                problems.push(SourceProblem::UnknownDependency { folder: folder(), depends_on: *depends_on });
-                continue;
-            };
-            if other < *id {
-                continue;
-            }
-            problems.push(match path(metas, other, *id) {
-                Some(back) => {
-                    let folders =
-                        [*id].iter().chain(&back).map(|step| numbered[step].1.name.clone()).collect();
-                    SourceProblem::Cycle { folders }
-                }
-                None => SourceProblem::LaterDependency { folder: folder(), depends_on: other },
-            });
-        }
+fn order(drafts: &[Draft], metas: &[Meta], problems: &mut Vec<SourceProblem>) -> Vec<usize> {
+    if metas.iter().all(|meta| meta.depends_on.is_empty()) {
+        return (0..drafts.len()).collect();
     }
-}
-
-/// The way from one migration to another along `depends_on`, with both ends.
-fn path(metas: &BTreeMap<MigrationId, Meta>, from: MigrationId, to: MigrationId) -> Option<Vec<MigrationId>> {
-    let mut seen = vec![from];
-    let mut open = vec![vec![from]];
-    while let Some(way) = open.pop() {
-        let last = *way.last()?;
-        if last == to {
-            return Some(way);
-        }
-        let next = metas.get(&last).into_iter().flat_map(|meta| &meta.depends_on);
-        for next in next.filter_map(|number| MigrationId::new(*number)) {
-            if !seen.contains(&next) {
-                seen.push(next);
-                open.push([way.as_slice(), &[next]].concat());
+    let by_version: HashMap<&str, usize> =
+        drafts.iter().enumerate().map(|(at, draft)| (draft.version.as_str(), at)).collect();
+    let mut needs = vec![Vec::new(); drafts.len()];
+    for (at, meta) in metas.iter().enumerate() {
+        for number in &meta.depends_on {
+            match by_version.get(MigrationId::numbered(*number).as_str()) {
+                Some(other) => needs[at].push(*other),
+                None => problems.push(SourceProblem::UnknownDependency {
+                    label: drafts[at].label.clone(),
+                    depends_on: *number,
+                }),
             }
         }
     }
-    None
+    graph::order(&needs).unwrap_or_else(|cycle| {
+        let labels = cycle.into_iter().map(|at| drafts[at].label.clone()).collect();
+        problems.push(SourceProblem::Cycle { labels });
+        Vec::new()
+    })
 }
 
 fn build(
-    id: MigrationId,
-    name: &str,
-    folder: &Folder,
-    meta: &Meta,
+    draft: Draft,
+    meta: Meta,
+    numbering: Numbering,
     problems: &mut Vec<SourceProblem>,
 ) -> Option<Migration> {
-    let Some(text) = &folder.up else {
-        problems.push(SourceProblem::NoUp { folder: folder.name.clone() });
+    let Some(id) = MigrationId::new(&draft.version) else {
+        problems.push(SourceProblem::Version { label: draft.label, version: draft.version });
         return None;
     };
-    let up = script(&format!("{}/up.sql", folder.name), text, meta.mode, problems);
-    let file = format!("{}/down.sql", folder.name);
-    // Down always runs in a transaction, so that a failed one leaves what there was.
-    let down = folder.down.as_ref().map(|text| script(&file, text, TransactionMode::Single, problems));
+    let Some(up) = draft.up else {
+        problems.push(SourceProblem::NoUp { label: draft.label });
+        return None;
+    };
+    let mode = if meta.mode == TransactionMode::Auto { draft.mode } else { meta.mode };
+    let up = read_script(up, mode, numbering, problems);
+    // The way back asks for a transaction as little as the way there does; what it needs is seen by its statements.
+    let back = if mode == TransactionMode::None { mode } else { TransactionMode::Auto };
+    let down = draft.down.map(|text| read_script(text, back, numbering, problems));
+    let ids = |numbers: Vec<u32>| numbers.into_iter().map(MigrationId::numbered).collect();
     Some(Migration {
         id,
-        name: name.to_owned(),
-        description: meta.description.clone(),
-        depends_on: meta.depends_on.iter().filter_map(|number| MigrationId::new(*number)).collect(),
-        mode: meta.mode,
-        checksum: Checksum::of(text),
+        name: draft.name,
+        label: draft.label,
+        kind: if meta.repeatable { Kind::Repeatable } else { draft.kind },
+        depends_on: ids(meta.depends_on),
+        replaces: ids(meta.replaces),
+        about: meta.about,
         up,
         down,
     })
 }
 
-fn script(
-    file: &str,
-    text: &str,
+fn read_script(
+    text: Text,
     mode: TransactionMode,
+    numbering: Numbering,
     problems: &mut Vec<SourceProblem>,
-) -> Vec<Statement> {
+) -> Script {
     // Some editors put a byte order mark in front; the server would take it for a name.
-    let statements = match script::split(text.trim_start_matches('\u{feff}')) {
-        Ok(statements) => statements,
-        Err(Unterminated { what, line }) => {
-            problems.push(SourceProblem::Unterminated { file: file.to_owned(), line, what });
-            return Vec::new();
-        }
-    };
+    let statements = script::split(text.sql.trim_start_matches('\u{feff}'), text.line.max(1));
+    let statements = statements.unwrap_or_else(|Unterminated { what, line }| {
+        problems.push(SourceProblem::Unterminated { file: text.file.clone(), line, what });
+        Vec::new()
+    });
+    if numbering == Numbering::Strict {
+        check_strictly(&text.file, &statements, problems);
+    }
+    let unsound = script::segments(&statements, mode, &BTreeSet::new()).unsound;
+    problems.extend(unsound.into_iter().map(|unsound| refuse(&text.file, &statements, unsound)));
+    let original = text.original.unwrap_or(text.sql);
+    Script { file: text.file, text: original.into(), mode, body: Body::Sql(statements) }
+}
+
+fn check_strictly(file: &str, statements: &[Statement], problems: &mut Vec<SourceProblem>) {
     if statements.is_empty() {
         problems.push(SourceProblem::Empty { file: file.to_owned() });
     }
-    problems.extend(statements.iter().filter_map(|statement| refuse(file, statement, mode)));
-    statements
+    let begins = |class| matches!(class, script::Class::Begin | script::Class::Commit);
+    for found in statements.iter().filter(|found| begins(found.class)) {
+        problems.push(SourceProblem::TransactionControl {
+            file: file.to_owned(),
+            line: found.line,
+            statement: found.summary(),
+        });
+    }
 }
 
-fn refuse(file: &str, found: &Statement, mode: TransactionMode) -> Option<SourceProblem> {
-    let (file, line, statement) = (file.to_owned(), found.line, found.summary());
-    match found.special()? {
-        Trait::OutsideTransaction if mode == TransactionMode::None => None,
-        Trait::OutsideTransaction => Some(SourceProblem::OutsideTransaction { file, line, statement }),
-        Trait::TransactionControl => Some(SourceProblem::TransactionControl { file, line, statement }),
-        Trait::CopyFromClient => Some(SourceProblem::CopyFromClient { file, line }),
+fn refuse(file: &str, statements: &[Statement], unsound: Unsound) -> SourceProblem {
+    let file = file.to_owned();
+    let at = |index: usize| (statements[index].line, statements[index].summary());
+    match unsound {
+        Unsound::OutsideTransaction(index) => {
+            let (line, statement) = at(index);
+            SourceProblem::OutsideTransaction { file, line, statement }
+        }
+        Unsound::Rollback(index) => {
+            let (line, statement) = at(index);
+            SourceProblem::TransactionControl { file, line, statement }
+        }
+        Unsound::CopyFromClient(index) => SourceProblem::CopyFromClient { file, line: at(index).0 },
+        Unsound::Meta(index) => {
+            let (line, statement) = at(index);
+            SourceProblem::PsqlCommand { file, line, command: statement }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Folder, SourceProblem as P, check};
-    use crate::MigrationId;
+    use super::{Draft, Numbering, SourceProblem as P, Text, check};
+    use crate::{Migration, MigrationId, TransactionMode};
 
-    fn folder(name: &str, meta: &str) -> Folder {
-        Folder { name: name.into(), up: Some("SELECT 1;".into()), down: None, meta: Some(meta.into()) }
+    fn text(file: String, sql: &str) -> Option<Text> {
+        Some(Text { file, line: 1, sql: sql.to_owned(), original: None })
     }
 
-    fn up(sql: &str, meta: &str) -> Folder {
-        Folder { up: Some(sql.into()), ..folder("0001_a", meta) }
+    fn draft(label: &str, meta: &str) -> Draft {
+        let (version, name) = label.split_once('_').expect("a version");
+        Draft {
+            version: version.into(),
+            name: name.into(),
+            label: label.into(),
+            up: text(format!("{label}/up.sql"), "SELECT 1;"),
+            meta: Some(meta.into()),
+            ..Draft::default()
+        }
     }
 
-    fn refuses(folders: &[Folder], expected: &[P]) {
-        assert_eq!(check(folders).expect_err("refused"), expected);
+    fn up(sql: &str, meta: &str) -> Draft {
+        Draft { up: text("0001_a/up.sql".into(), sql), ..draft("0001_a", meta) }
     }
 
-    fn id(number: u32) -> MigrationId {
-        MigrationId::new(number).expect("not 0")
+    fn strictly(drafts: &[Draft]) -> Result<Vec<Migration>, Vec<P>> {
+        check(drafts.to_vec(), Numbering::Strict)
+    }
+
+    fn foreign(sql: &str) -> Result<Vec<Migration>, Vec<P>> {
+        check(vec![Draft { meta: None, ..up(sql, "") }], Numbering::Foreign)
+    }
+
+    fn refuses(drafts: &[Draft], expected: &[P]) {
+        assert_eq!(strictly(drafts).expect_err("refused"), expected);
     }
 
     #[test]
-    fn orders_by_number() {
-        let folders = [folder("0002_b", "depends_on = [1]"), folder("0001_a", ""), folder("0003_c", "")];
-        let found = check(&folders).expect("sound");
-        assert_eq!(found.iter().map(|found| found.id().get()).collect::<Vec<_>>(), [1, 2, 3]);
+    fn orders_by_need_and_then_as_given() {
+        let ids = |drafts: &[Draft]| -> Vec<String> {
+            strictly(drafts).expect("sound").iter().map(|found| found.id().to_string()).collect()
+        };
+        let plain = [draft("0001_a", ""), draft("0002_b", "depends_on = [1]"), draft("0003_c", "")];
+        assert_eq!(ids(&plain), ["0001", "0002", "0003"]);
+        let later = [draft("0001_a", ""), draft("0002_b", "depends_on = [3]"), draft("0003_c", "")];
+        assert_eq!(ids(&later), ["0001", "0003", "0002"]);
+        let again = [draft("0001_a", "repeatable = true"), draft("0002_b", "")];
+        assert_eq!(ids(&again), ["0002", "0001"]);
     }
 
     #[test]
     fn says_everything_at_once() {
         refuses(
             &[
-                folder("notes", ""),
-                folder("0002_a", "x = 1"),
-                folder("0002_b", ""),
-                Folder { up: None, ..folder("0005_c", "") },
+                draft("0002_a", "x = 1"),
+                draft("0002_b", ""),
+                Draft { up: None, ..draft("0005_c", "depends_on = [7]") },
             ],
             &[
-                P::FolderName { folder: "notes".into() },
                 P::Duplicate { first: "0002_a".into(), second: "0002_b".into() },
                 P::Meta {
-                    folder: "0002_a".into(),
-                    reason: "unknown key \"x\": known are description, depends_on, transaction".into(),
+                    file: "0002_a/meta.toml".into(),
+                    reason: "unknown key \"x\": known are depends_on, description, environment, estimate, repeatable, \
+                             replaces, risk, tags, transaction"
+                        .into(),
                 },
-                P::Gap { missing: id(1), before: "0002_a".into() },
-                P::Gap { missing: id(3), before: "0005_c".into() },
-                P::NoUp { folder: "0005_c".into() },
+                P::Gap { missing: MigrationId::numbered(1), before: "0002_a".into() },
+                P::Gap { missing: MigrationId::numbered(3), before: "0005_c".into() },
+                P::UnknownDependency { label: "0005_c".into(), depends_on: 7 },
+                P::NoUp { label: "0005_c".into() },
             ],
         );
     }
 
     #[test]
-    fn refuses_dependencies_that_cannot_be() {
-        refuses(
-            &[folder("0001_a", "depends_on = [2, 7, 0]"), folder("0002_b", "")],
-            &[
-                P::LaterDependency { folder: "0001_a".into(), depends_on: id(2) },
-                P::UnknownDependency { folder: "0001_a".into(), depends_on: 7 },
-                P::UnknownDependency { folder: "0001_a".into(), depends_on: 0 },
-            ],
-        );
+    fn refuses_those_that_wait_for_each_other() {
         refuses(
             &[
-                folder("0001_a", "depends_on = [3]"),
-                folder("0002_b", "depends_on = [1]"),
-                folder("0003_c", "depends_on = [2]"),
+                draft("0001_a", "depends_on = [3]"),
+                draft("0002_b", "depends_on = [1]"),
+                draft("0003_c", "depends_on = [2]"),
             ],
-            &[P::Cycle { folders: ["0001_a", "0003_c", "0002_b", "0001_a"].map(Into::into).into() }],
+            &[P::Cycle { labels: ["0001_a", "0003_c", "0002_b", "0001_a"].map(Into::into).into() }],
         );
         refuses(
-            &[folder("0001_a", "depends_on = [1]")],
-            &[P::Cycle { folders: ["0001_a", "0001_a"].map(Into::into).into() }],
+            &[draft("0001_a", "depends_on = [1]")],
+            &[P::Cycle { labels: ["0001_a", "0001_a"].map(Into::into).into() }],
         );
     }
 
@@ -256,24 +310,50 @@ mod tests {
     fn refuses_scripts_that_cannot_run() {
         let file = || "0001_a/up.sql".to_owned();
         refuses(&[up(" -- later\n", "")], &[P::Empty { file: file() }]);
-        refuses(&[up("\nSELECT '", "")], &[P::Unterminated { file: file(), line: 2, what: "string" }]);
+        refuses(
+            &[up("\nSELECT '", "")],
+            &[P::Unterminated { file: file(), line: 2, what: "string" }, P::Empty { file: file() }],
+        );
         let concurrently = "SELECT 1;\nCREATE INDEX CONCURRENTLY i ON t (a);";
-        let statement = "CREATE INDEX CONCURRENTLY I".to_owned();
-        refuses(&[up(concurrently, "")], &[P::OutsideTransaction { file: file(), line: 2, statement }]);
-        assert!(check(&[up(concurrently, "transaction = false")]).is_ok());
-        for meta in ["", "transaction = false"] {
-            let statement = "COMMIT".to_owned();
-            refuses(&[up("COMMIT;", meta)], &[P::TransactionControl { file: file(), line: 1, statement }]);
+        let statement = "CREATE INDEX CONCURRENTLY i ON".to_owned();
+        refuses(
+            &[up(concurrently, "transaction = true")],
+            &[P::OutsideTransaction { file: file(), line: 2, statement }],
+        );
+        for mode in ["", "transaction = false"] {
+            assert!(strictly(&[up(concurrently, mode)]).is_ok());
         }
+        refuses(
+            &[up("COMMIT;", "")],
+            &[P::TransactionControl { file: file(), line: 1, statement: "COMMIT".into() }],
+        );
         refuses(&[up("COPY t FROM STDIN;", "")], &[P::CopyFromClient { file: file(), line: 1 }]);
-        let down = Folder { down: Some("VACUUM".into()), ..up("VACUUM", "transaction = false") };
-        let (file, statement) = ("0001_a/down.sql".to_owned(), "VACUUM".to_owned());
-        refuses(&[down], &[P::OutsideTransaction { file, line: 1, statement }]);
+        refuses(
+            &[up("\\i other.sql", "")],
+            &[P::PsqlCommand { file: file(), line: 1, command: "i other sql".into() }],
+        );
+    }
+
+    #[test]
+    fn other_tools_allow_more() {
+        for sql in [" -- nothing yet\n", "BEGIN;\nSELECT 1;\nCOMMIT;", "SELECT 1;\n\\.\n"] {
+            assert!(foreign(sql).is_ok(), "{sql}");
+        }
+        let rollback = foreign("BEGIN; SELECT 1; ROLLBACK;").expect_err("it undoes itself");
+        assert_eq!(rollback.len(), 1);
+    }
+
+    #[test]
+    fn a_comment_may_say_what_a_meta_file_would() {
+        let found =
+            foreign("-- cairn: risk = \"high\"\n-- cairn: transaction = false\nSELECT 1;").expect("sound");
+        assert_eq!((found[0].risk(), found[0].mode()), (Some(crate::Risk::High), TransactionMode::None));
+        assert!(foreign("-- cairn: risk = 7\nSELECT 1;").is_err());
     }
 
     #[test]
     fn a_byte_order_mark_is_no_sql() {
-        let found = check(&[up("\u{feff}SELECT 1;", "")]).expect("sound");
-        assert_eq!(found[0].up[0].text, "SELECT 1");
+        let found = strictly(&[up("\u{feff}SELECT 1;", "")]).expect("sound");
+        assert_eq!(&*found[0].up.statements()[0].text, "SELECT 1");
     }
 }

@@ -1,6 +1,7 @@
 //! Migrations that were compiled into the program.
 
-use super::check::Folder;
+use super::draft::{Draft, Text};
+use crate::MigrationId;
 
 /// One migration folder as a build script embeds it: its name and the text of its files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,13 +16,24 @@ pub struct Embedded {
     pub meta: Option<&'static str>,
 }
 
-impl From<&Embedded> for Folder {
-    fn from(item: &Embedded) -> Self {
-        Self {
-            name: item.folder.to_owned(),
-            up: Some(item.up.to_owned()),
-            down: item.down.map(str::to_owned),
-            meta: item.meta.map(str::to_owned),
-        }
+impl Embedded {
+    /// `None` when the folder's name is not of the form `0001_core_tables`.
+    pub(super) fn draft(&self) -> Option<Draft> {
+        let (id, name) = MigrationId::parse_folder(self.folder)?;
+        let text = |file: &str, sql: &str| Text {
+            file: format!("{}/{file}", self.folder),
+            line: 1,
+            sql: sql.to_owned(),
+            original: None,
+        };
+        Some(Draft {
+            version: id.to_string(),
+            name: name.to_owned(),
+            label: self.folder.to_owned(),
+            up: Some(text("up.sql", self.up)),
+            down: self.down.map(|sql| text("down.sql", sql)),
+            meta: Some(self.meta.unwrap_or_default().to_owned()),
+            ..Draft::default()
+        })
     }
 }

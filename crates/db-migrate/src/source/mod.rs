@@ -1,39 +1,75 @@
 //! Where migrations come from: a folder, or the program itself.
 
 mod check;
-mod directory;
+pub(crate) mod detect;
+pub(crate) mod draft;
 pub(crate) mod embedded;
-mod meta;
+pub(crate) mod formats;
+mod graph;
+pub(crate) mod meta;
 mod problem;
+mod read;
+pub(crate) mod template;
 
 pub use problem::SourceProblem;
 
-use crate::{Embedded, Error, HistoryTable, Migration};
-use check::Folder;
+use crate::migration::{About, Body, Script};
+use crate::{Code, Embedded, Error, HistoryTable, Hooks, Migration, MigrationId, TransactionMode};
+use check::Numbering;
+use detect::Detected;
+use draft::{Draft, Kind};
+use formats::{Format, Note};
 use std::path::Path;
+use std::sync::Arc;
+use template::Variables;
 
-/// Migrations that fit together: numbered from 1 without a gap, each after what it depends on.
+/// What was seen of a directory, besides its migrations.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// Its format, and what tells.
+    pub detected: Detected,
+    /// What is worth knowing and stops nothing.
+    pub notes: Vec<Note>,
+}
+
+/// Migrations that fit together: each after what it depends on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Migrations {
     ordered: Vec<Migration>,
     history: HistoryTable,
+    hooks: Hooks,
 }
 
 impl Migrations {
-    /// Reads the folders below `directory`. Files next to them and hidden entries are not looked at.
+    /// Reads a directory in whatever format it has.
     ///
     /// # Errors
-    /// [`Error::Source`] with everything that is wrong with the folders.
+    /// [`Error::Source`] with everything that is wrong with its files.
     pub fn read(directory: &Path) -> Result<Self, Error> {
-        let (folders, mut problems) = directory::read(directory);
-        match check::check(&folders) {
-            Ok(ordered) if problems.is_empty() => Ok(Self::of(ordered)),
-            Ok(_) => Err(Error::Source { from: directory.display().to_string(), problems }),
-            Err(more) => {
-                problems.extend(more);
-                Err(Error::Source { from: directory.display().to_string(), problems })
-            }
-        }
+        Self::read_as(directory, None, &Variables::default()).map(|(migrations, _)| migrations)
+    }
+
+    /// Reads a directory in a format, or in the one that fits, with values for the names in its files; tells what it saw.
+    ///
+    /// # Errors
+    /// [`Error::Source`] with everything that is wrong with its files.
+    pub fn read_as(
+        directory: &Path,
+        format: Option<Format>,
+        variables: &Variables,
+    ) -> Result<(Self, Seen), Error> {
+        let reading = read::read(directory, format, variables);
+        let from = directory.display().to_string();
+        let Some(detected) = reading.detected else {
+            return Err(Error::Source { from, problems: reading.problems });
+        };
+        let numbering = match detected.format {
+            Format::Cairn => Numbering::Strict,
+            _ => Numbering::Foreign,
+        };
+        let hooks = check::hooks(reading.hooks);
+        let migrations = Self::of(reading.drafts, numbering, hooks, reading.problems, &from)?;
+        Ok((migrations, Seen { detected, notes: reading.notes }))
     }
 
     /// Takes migrations that were compiled in.
@@ -41,15 +77,70 @@ impl Migrations {
     /// # Errors
     /// [`Error::Source`] with everything that is wrong with them.
     pub fn embedded(items: &[Embedded]) -> Result<Self, Error> {
-        let folders: Vec<Folder> = items.iter().map(Folder::from).collect();
-        match check::check(&folders) {
-            Ok(ordered) => Ok(Self::of(ordered)),
-            Err(problems) => Err(Error::Source { from: "the program".to_owned(), problems }),
+        let (mut drafts, mut problems) = (Vec::with_capacity(items.len()), Vec::new());
+        for item in items {
+            match item.draft() {
+                Some(draft) => drafts.push(draft),
+                None => problems.push(SourceProblem::FolderName { folder: item.folder.to_owned() }),
+            }
+        }
+        // The number of five digits comes after that of four.
+        drafts.sort_by(|a, b| (a.version.len(), &a.version).cmp(&(b.version.len(), &b.version)));
+        Self::of(drafts, Numbering::Strict, Ok(Hooks::default()), problems, "the program")
+    }
+
+    fn of(
+        drafts: Vec<Draft>,
+        numbering: Numbering,
+        hooks: Result<Hooks, Vec<SourceProblem>>,
+        mut problems: Vec<SourceProblem>,
+        from: &str,
+    ) -> Result<Self, Error> {
+        match (check::check(drafts, numbering), hooks) {
+            (Ok(ordered), Ok(hooks)) if problems.is_empty() => {
+                Ok(Self { ordered, history: HistoryTable::default(), hooks })
+            }
+            (checked, hooks) => {
+                problems.extend(checked.err().into_iter().chain(hooks.err()).flatten());
+                Err(Error::Source { from: from.to_owned(), problems })
+            }
         }
     }
 
-    fn of(ordered: Vec<Migration>) -> Self {
-        Self { ordered, history: HistoryTable::default() }
+    /// Adds a migration that is written in Rust, after those whose version is smaller.
+    ///
+    /// # Errors
+    /// [`Error::Source`] when there is one of this number already.
+    pub fn with_code(mut self, number: u32, name: &str, code: &Arc<dyn Code>) -> Result<Self, Error> {
+        let id = MigrationId::numbered(number);
+        let label = format!("{id}_{name}");
+        if let Some(first) = self.ordered.iter().find(|other| other.id == id) {
+            let problem = SourceProblem::Duplicate { first: first.label.clone(), second: label };
+            return Err(Error::Source { from: "the program".to_owned(), problems: vec![problem] });
+        }
+        let script = |direction: &str| Script {
+            file: format!("{label} ({direction}, in Rust)"),
+            text: code.revision().into(),
+            mode: TransactionMode::Single,
+            body: Body::Code(Arc::clone(code)),
+        };
+        let migration = Migration {
+            name: name.to_owned(),
+            kind: Kind::Versioned,
+            depends_on: Vec::new(),
+            replaces: Vec::new(),
+            about: About::default(),
+            up: script("up"),
+            down: code.is_reversible().then(|| script("down")),
+            label: label.clone(),
+            id,
+        };
+        let later = |other: &Migration| {
+            other.kind == Kind::Repeatable || other.id.number().is_none_or(|other| other > number)
+        };
+        let at = self.ordered.iter().position(later).unwrap_or(self.ordered.len());
+        self.ordered.insert(at, migration);
+        Ok(self)
     }
 
     /// The same migrations, recorded in another table.
@@ -62,6 +153,11 @@ impl Migrations {
     #[must_use]
     pub const fn history(&self) -> &HistoryTable {
         &self.history
+    }
+
+    /// What is run around them.
+    pub(crate) const fn hooks(&self) -> &Hooks {
+        &self.hooks
     }
 
     /// The migrations, each after what it depends on.

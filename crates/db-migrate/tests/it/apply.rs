@@ -1,6 +1,6 @@
 //! Migrations that work.
 
-use crate::{NOTES, done, item, run, set, tables};
+use crate::{NOTES, done, item, set, tables};
 use db_migrate::{Event, HistoryTable, Options};
 use db_testkit::empty_db;
 
@@ -16,8 +16,8 @@ async fn applies_once_and_remembers() {
 
         let mut events = Vec::new();
         let mut tell = |event: &Event<'_>| match event {
-            Event::Started { folder, position, total } => events.push(format!("{folder} {position}/{total}")),
-            Event::Finished { folder, .. } => events.push(format!("{folder} done")),
+            Event::Started { label, position, total } => events.push(format!("{label} {position}/{total}")),
+            Event::Finished { label, .. } => events.push(format!("{label} done")),
             _ => {}
         };
         let report =
@@ -29,8 +29,8 @@ async fn applies_once_and_remembers() {
         let after = db_migrate::status(&mut conn, &migrations).await.expect("a status");
         assert!(after.pending.is_empty() && after.problems.is_empty(), "{after:?}");
         let first = &after.applied[0];
-        assert_eq!((first.folder(), first.statements_done), ("0001_notes".to_owned(), 1));
-        assert!(first.applied_at >= Some(first.started_at) && first.execution.is_some(), "{first:?}");
+        assert_eq!((first.label.as_str(), first.statements_done), ("0001_notes", 1));
+        assert!(first.finished_at >= Some(first.started_at) && first.execution.is_some(), "{first:?}");
         assert_eq!(first.checksum, migrations.as_slice()[0].checksum());
 
         let again = db_migrate::apply(&mut conn, &migrations, &Options::default(), &mut |_| {}).await;
@@ -43,7 +43,6 @@ async fn applies_once_and_remembers() {
 async fn keeps_its_history_where_it_is_told() {
     empty_db(|db| async move {
         let mut conn = db.connect().await;
-        run(&mut conn, r#"CREATE SCHEMA "Ops""#).await;
         let migrations = set(&[NOTES]).recorded_in(HistoryTable::in_schema("Ops").expect("a name"));
 
         db_migrate::apply(&mut conn, &migrations, &Options::default(), &mut |_| {}).await.expect("applied");

@@ -26,10 +26,17 @@ const TAGS: Embedded = item("0002_tags", "CREATE TABLE tags (id int);", "DROP TA
 #[tokio::test]
 async fn refuses_an_edited_file() {
     let edited = Embedded { up: "CREATE TABLE notes (id bigint);", ..NOTES };
-    check(&[NOTES], &[edited, TAGS], Problem::Edited { folder: "0001_notes".into() }).await;
+    let diff = "--- as applied\n+++ as it is now\n@@ -1 +1 @@\n-CREATE TABLE notes (id int, text text);\n\\ No newline at end of \
+                file\n+CREATE TABLE notes (id bigint);\n\\ No newline at end of file\n";
+    let problem = Problem::Edited {
+        label: "0001_notes".into(),
+        file: "0001_notes/up.sql".into(),
+        diff: Some(diff.into()),
+    };
+    check(&[NOTES], &[edited, TAGS], problem).await;
 }
 
 #[tokio::test]
 async fn refuses_a_missing_file() {
-    check(&[NOTES, TAGS], &[NOTES], Problem::Missing { folder: "0002_tags".into() }).await;
+    check(&[NOTES, TAGS], &[NOTES], Problem::Missing { label: "0002_tags".into() }).await;
 }

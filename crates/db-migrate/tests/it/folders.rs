@@ -22,9 +22,9 @@ fn reads_what_is_there() {
 
     let found = Migrations::read(root.path()).expect("sound");
     let [first, second] = found.as_slice() else { panic!("{found:?}") };
-    assert_eq!((first.folder().as_str(), first.is_reversible()), ("0001_a", true));
+    assert_eq!((first.label(), first.is_reversible()), ("0001_a", true));
     assert_eq!((second.description(), second.mode()), ("second", TransactionMode::None));
-    assert_eq!(second.depends_on(), [first.id()]);
+    assert_eq!(second.depends_on(), [first.id().clone()]);
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn names_everything_that_is_wrong() {
         format!("the migrations of {at} cannot be used:\n"),
         format!("- {at}/0001_a/up.sql is not UTF-8 from byte 8 on"),
         "- 0002_b and 0002_c have the same number".to_owned(),
-        "- 0002_b/up.sql is missing".to_owned(),
+        "- 0002_b: the way there is missing".to_owned(),
         "- 0003 is missing before 0004_d".to_owned(),
         "- 0004_d/up.sql has no statement".to_owned(),
         "- 0004_d/meta.toml: unknown key \"transactional\", did you mean \"transaction\"?".to_owned(),

@@ -1,10 +1,10 @@
 //! Migrations without a transaction that fail half way.
 
-use crate::{NOTES, apply, outside, run, set, until};
+use crate::{NOTES, apply, done, outside, run, set, until};
 use db_core::{Classify, Retry};
-use db_migrate::{Embedded, Error, Event, Left, Options, Problem};
+use db_migrate::{Embedded, Error, Event, Left, Options, Problem, Recover, Report, Way};
 use db_testkit::empty_db;
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::PgConnection;
 use std::time::Duration;
 
 /// Its unique index fails on two equal rows, and leaves an invalid index.
@@ -20,15 +20,8 @@ async fn half_apply(conn: &mut PgConnection) -> Problem {
     assert_eq!((error.statement, error.line, error.left), (2, 2, Left::Half));
 
     let status = db_migrate::status(conn, &set(&[NOTES, INDEX])).await.expect("a status");
-    assert_eq!(status.applied[1].applied_at, None);
+    assert_eq!(status.applied[1].finished_at, None);
     status.problems.into_iter().next().expect("a problem")
-}
-
-/// The command in the problem's text that begins with this word.
-fn command(problem: &Problem, word: &str) -> String {
-    let text = problem.to_string();
-    let found = text.split('`').find(|part| part.starts_with(word)).expect("the text names a command");
-    found.to_owned()
 }
 
 #[tokio::test]
@@ -50,29 +43,95 @@ async fn half_applied_is_seen_and_refused() {
     .await;
 }
 
+async fn mend(conn: &mut PgConnection, items: &[Embedded], way: Way) -> Result<Report, Error> {
+    let how = Recover { way, ..Recover::default() };
+    db_migrate::recover(conn, &set(items), how, &Options::default(), &mut |_| {}).await
+}
+
+async fn indexes(conn: &mut PgConnection) -> Vec<(String, bool)> {
+    sqlx::query_as(
+        "SELECT indexrelid::regclass::text, indisvalid FROM pg_index WHERE indrelid = 'notes'::regclass ORDER BY 1",
+    )
+    .fetch_all(conn)
+    .await
+    .expect("the catalogue can be read")
+}
+
 #[tokio::test]
-async fn the_named_command_records_what_was_finished_by_hand() {
+async fn recover_finishes_what_is_left_once_the_cause_is_gone() {
     empty_db(|db| async move {
         let mut conn = db.connect().await;
-        let problem = half_apply(&mut conn).await;
-        run(&mut conn, "DELETE FROM notes; REINDEX INDEX notes_id_idx").await;
-        let mend = command(&problem, "UPDATE");
-        sqlx::raw_sql(AssertSqlSafe(mend)).execute(&mut conn).await.expect("the command works");
-        assert!(apply(&mut conn, &[NOTES, INDEX]).await.expect("mended").done.is_empty());
+        half_apply(&mut conn).await;
+        assert_eq!(indexes(&mut conn).await, [], "what could not be built is not left there");
+        let again =
+            mend(&mut conn, &[NOTES, INDEX], Way::Finish).await.expect_err("the rows are still equal");
+        assert!(matches!(again, Error::Statement(_)), "{again}");
+
+        run(&mut conn, "DELETE FROM notes").await;
+        assert_eq!(done(&mend(&mut conn, &[NOTES, INDEX], Way::Finish).await.expect("mended")), [2]);
+        assert_eq!(indexes(&mut conn).await, [("notes_id_idx".to_owned(), true)]);
+        let rows: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM notes").fetch_one(&mut conn).await.expect("a count");
+        assert_eq!(rows, 0, "what was done is not done again");
+        assert!(apply(&mut conn, &[NOTES, INDEX]).await.expect("nothing to do").done.is_empty());
     })
     .await;
 }
 
 #[tokio::test]
-async fn the_named_command_forgets_what_was_undone_by_hand() {
+async fn recover_goes_on_with_what_was_mended_in_the_file() {
     empty_db(|db| async move {
         let mut conn = db.connect().await;
-        let problem = half_apply(&mut conn).await;
-        run(&mut conn, "DROP INDEX notes_id_idx; DELETE FROM notes").await;
-        let mend = command(&problem, "DELETE");
-        sqlx::raw_sql(AssertSqlSafe(mend)).execute(&mut conn).await.expect("the command works");
-        let other = Embedded { up: "CREATE INDEX CONCURRENTLY notes_id_idx ON notes (id);", ..INDEX };
-        assert_eq!(apply(&mut conn, &[NOTES, other]).await.expect("mended").done.len(), 1);
+        half_apply(&mut conn).await;
+        let other = Embedded { up: "CREATE INDEX CONCURRENTLY other_idx ON notes (id);", ..INDEX };
+        let refused =
+            mend(&mut conn, &[NOTES, other], Way::Finish).await.expect_err("what is done was changed");
+        assert!(matches!(refused, Error::Unrecoverable { .. }), "{refused}");
+        let mended = Embedded {
+            up: "INSERT INTO notes VALUES (1), (1);\nCREATE INDEX CONCURRENTLY notes_id_idx ON notes (id);",
+            ..INDEX
+        };
+        assert_eq!(done(&mend(&mut conn, &[NOTES, mended], Way::Finish).await.expect("mended")), [2]);
+        assert!(
+            apply(&mut conn, &[NOTES, mended]).await.expect("its text is the one applied").done.is_empty()
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn recover_undoes_by_the_way_back() {
+    empty_db(|db| async move {
+        let mut conn = db.connect().await;
+        half_apply(&mut conn).await;
+        let refused =
+            mend(&mut conn, &[NOTES, INDEX], Way::Undo).await.expect_err("nothing undoes an INSERT");
+        assert!(matches!(refused, Error::Unrecoverable { undo: true, .. }), "{refused}");
+
+        let down = Some("DROP INDEX notes_id_idx; DELETE FROM notes;");
+        let with_down = Embedded { down, ..INDEX };
+        assert_eq!(done(&mend(&mut conn, &[NOTES, with_down], Way::Undo).await.expect("undone")), [2]);
+        let rows: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM notes").fetch_one(&mut conn).await.expect("a count");
+        assert_eq!(rows, 0);
+        let status = db_migrate::status(&mut conn, &set(&[NOTES, with_down])).await.expect("a status");
+        assert_eq!((status.pending.len(), status.problems.len()), (1, 0));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn recover_rebuilds_any_invalid_index() {
+    empty_db(|db| async move {
+        let mut conn = db.connect().await;
+        apply(&mut conn, &[NOTES]).await.expect("applied");
+        run(&mut conn, "INSERT INTO notes VALUES (1), (1)").await;
+        let broken = "CREATE UNIQUE INDEX CONCURRENTLY left_idx ON notes (id)";
+        sqlx::raw_sql(broken).execute(&mut conn).await.expect_err("two rows are equal");
+        run(&mut conn, "DELETE FROM notes").await;
+        assert_eq!(indexes(&mut conn).await, [("left_idx".to_owned(), false)]);
+        mend(&mut conn, &[NOTES], Way::Finish).await.expect("rebuilt");
+        assert_eq!(indexes(&mut conn).await, [("left_idx".to_owned(), true)]);
     })
     .await;
 }

@@ -1,14 +1,28 @@
 //! What migrations do to a real and folders to the reader.
 
 mod apply;
+#[cfg(feature = "backup")]
+mod backup;
+#[cfg(feature = "backup")]
+mod backup_damage;
+#[cfg(feature = "backup")]
+mod backup_fault;
+#[cfg(feature = "backup")]
+mod backup_restore;
+mod blocked;
+mod code;
 mod drift;
 mod failure;
+mod fleet;
 mod folders;
 mod half;
 mod lock;
+mod repair;
 mod revert;
+mod schema;
+mod scratch;
 
-use db_migrate::{Embedded, Error, Migrations, Options, Report};
+use db_migrate::{Embedded, Error, Migrations, Options, Report, RevertTo};
 use sqlx::PgConnection;
 use std::time::Duration;
 
@@ -31,9 +45,13 @@ async fn apply(conn: &mut PgConnection, items: &[Embedded]) -> Result<Report, Er
     db_migrate::apply(conn, &set(items), &Options::default(), &mut |_| {}).await
 }
 
+async fn revert(conn: &mut PgConnection, items: &[Embedded], to: RevertTo) -> Result<Report, Error> {
+    db_migrate::revert(conn, &set(items), &to, &Options::default(), &mut |_| {}).await
+}
+
 /// The numbers that a run applied or reverted.
 fn done(report: &Report) -> Vec<u32> {
-    report.done.iter().map(|done| done.id.get()).collect()
+    report.done.iter().map(|done| done.id.as_str().parse().expect("a number")).collect()
 }
 
 /// The tables there are, without the history.

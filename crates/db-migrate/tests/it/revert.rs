@@ -1,7 +1,7 @@
 //! The way back.
 
-use crate::{NOTES, apply, done, item, set, tables};
-use db_migrate::{Embedded, Error, MigrationId, Options, RevertTo};
+use crate::{NOTES, apply, done, item, revert, tables};
+use db_migrate::{Embedded, Error, RevertTo};
 use db_testkit::empty_db;
 use sqlx::PgConnection;
 
@@ -30,12 +30,10 @@ async fn up_down_up_gives_the_same_schema() {
         apply(&mut conn, &all).await.expect("up");
         let first = columns(&mut conn).await;
 
-        let one = RevertTo::After(MigrationId::new(1).expect("not 0"));
-        let report =
-            db_migrate::revert(&mut conn, &set(&all), one, &Options::default()).await.expect("down to 1");
+        let report = revert(&mut conn, &all, RevertTo::After("1".into())).await.expect("down to 1");
         assert_eq!(done(&report), [3, 2]);
         assert_eq!(tables(&mut conn).await, ["notes"]);
-        let report = db_migrate::revert(&mut conn, &set(&all), RevertTo::Start, &Options::default()).await;
+        let report = revert(&mut conn, &all, RevertTo::Last(1)).await;
         assert_eq!(done(&report.expect("down")), [1]);
         assert!(columns(&mut conn).await.is_empty());
 
@@ -52,13 +50,11 @@ async fn refuses_before_anything_is_changed() {
         let all = [NOTES, Embedded { down: None, ..TAGS }, MORE];
         apply(&mut conn, &all).await.expect("up");
 
-        let error = db_migrate::revert(&mut conn, &set(&all), RevertTo::Start, &Options::default()).await;
-        let Err(Error::NoDown { folders }) = error else { panic!("{error:?}") };
-        assert_eq!(folders, ["0002_tags"]);
-        let nine = MigrationId::new(9).expect("not 0");
-        let error =
-            db_migrate::revert(&mut conn, &set(&all), RevertTo::After(nine), &Options::default()).await;
-        assert!(matches!(error, Err(Error::NotApplied { to }) if to == nine));
+        let error = revert(&mut conn, &all, RevertTo::Start).await;
+        let Err(Error::NoDown { labels }) = error else { panic!("{error:?}") };
+        assert_eq!(labels, ["0002_tags"]);
+        let error = revert(&mut conn, &all, RevertTo::After("9".into())).await;
+        assert!(matches!(error, Err(Error::NotApplied { to }) if to == "9"));
         assert_eq!(columns(&mut conn).await.len(), 4);
     })
     .await;

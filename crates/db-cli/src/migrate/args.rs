@@ -1,0 +1,218 @@
+//! The command line of `db migrate`.
+
+use crate::args::DatabaseArgs;
+use clap::{Args, Subcommand, ValueEnum};
+use db_migrate::{Format, Risk};
+use std::{path::PathBuf, time::Duration};
+
+pub(crate) const HELP: &str = "Examples:\n  db migrate up\n  db migrate status --dir db/migrations --json\n  \
+    db migrate down --count 2 --yes\n  db migrate recover\n\nThe folder may be of any format that is known: cairn \
+    (0001_name/up.sql), sqlx, refinery, flyway, golang-migrate, dbmate, goose, diesel, prisma. It is recognised by its files; \
+    --format says it.\n\nExit codes: 0 done; 1 failed; 2 usage; 3 the answer is no (status, plan: something is pending or \
+    wrong; validate: the files cannot be used).";
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct MigrateArgs {
+    #[command(subcommand)]
+    pub(crate) action: MigrateAction,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum MigrateAction {
+    /// Apply what is pending
+    Up(UpArgs),
+    /// Revert what was applied last
+    Down(DownArgs),
+    /// Apply or revert until this migration is the last that is applied
+    To(ToArgs),
+    /// Show what `up` would do; exit code 3 when that is anything
+    Plan(RunArgs),
+    /// Show what is applied and what is pending; exit code 3 when something is
+    Status(RunArgs),
+    /// Read the files and say what is wrong with them; asks no server
+    Validate(FilesArgs),
+    /// Finish or undo what was half done, and rebuild invalid indexes
+    Recover(RecoverArgs),
+    /// Accept files that were edited or removed after they were applied
+    Repair(RunArgs),
+    /// Take a database that was there before its migrations as migrated up to one of them
+    Baseline(ToArgs),
+    /// Take a database over that another tool has migrated, by its own history; runs nothing
+    Adopt(AdoptArgs),
+    /// Write the files of a new migration
+    New(NewArgs),
+}
+
+/// Which files.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct FilesArgs {
+    /// Folder of migrations; this system's own migrations unless given
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+    /// Their format: auto, cairn, sqlx, refinery, flyway, golang-migrate, dbmate, goose, diesel, prisma
+    #[arg(long, default_value = "auto", value_parser = format)]
+    pub(crate) format: Wanted,
+    /// Value that ${KEY} stands for in the files
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = pair)]
+    pub(crate) set: Vec<(String, String)>,
+    /// Schema of the history table
+    #[arg(long, value_name = "SCHEMA", default_value = "public")]
+    pub(crate) history_schema: String,
+}
+
+/// A format, or whichever fits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    Auto,
+    Only(Format),
+}
+
+/// Which files, which database, by which rules.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+    #[command(flatten)]
+    pub(crate) files: FilesArgs,
+    /// Environment whose migrations are due, besides those of all
+    #[arg(long, value_name = "NAME")]
+    pub(crate) environment: Option<String>,
+    /// Only migrations with one of these tags
+    #[arg(long = "tag", value_name = "TAG")]
+    pub(crate) tags: Vec<String>,
+    /// What to do with a migration that is older than what was applied last
+    #[arg(long, value_enum, default_value = "refuse")]
+    pub(crate) out_of_order: Order,
+    /// Schemas in which names without one are looked for, as in app,public
+    #[arg(long, value_name = "SCHEMAS")]
+    pub(crate) search_path: Option<String>,
+    /// How long a statement may wait for a lock before it lets others pass and tries again
+    #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = duration)]
+    pub(crate) lock_timeout: Duration,
+    /// How long a migration may try to get its locks
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = duration)]
+    pub(crate) lock_deadline: Duration,
+    /// How long a statement may run; without limit unless given
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) statement_timeout: Option<Duration>,
+    /// How long to wait for another deployment
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = duration)]
+    pub(crate) deploy_lock_timeout: Duration,
+    /// A pooler such as PgBouncer hands out sessions by the transaction: hold the deploy lock in a transaction
+    #[arg(long)]
+    pub(crate) pooler: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Order {
+    Refuse,
+    Warn,
+    Apply,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct UpArgs {
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+    /// At most this many
+    #[arg(long, value_name = "N")]
+    pub(crate) count: Option<usize>,
+    /// Show what would be done, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct DownArgs {
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+    /// How many
+    #[arg(long, value_name = "N", default_value_t = 1, conflicts_with = "all")]
+    pub(crate) count: usize,
+    /// All of them
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Do not ask
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+    /// Show what would be done, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ToArgs {
+    /// The migration, by its version or the name of its folder or file
+    pub(crate) migration: String,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+    /// Do not ask
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct RecoverArgs {
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+    /// Undo what was half applied, in place of finishing it
+    #[arg(long)]
+    pub(crate) undo: bool,
+    /// Whether the statement that was under way ran, where the database does not tell
+    #[arg(long, value_enum)]
+    pub(crate) statement_ran: Option<Answer>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Answer {
+    Yes,
+    No,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct AdoptArgs {
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+    /// The tool's history table, where it is not the usual one
+    #[arg(long, value_name = "TABLE")]
+    pub(crate) table: Option<String>,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct NewArgs {
+    /// What it does, in lower-case words joined by underscores
+    pub(crate) name: String,
+    /// Folder of migrations
+    #[arg(long, value_name = "DIR", default_value = "migrations")]
+    pub(crate) dir: PathBuf,
+    /// What it may cost those who use the database meanwhile: low, medium, high
+    #[arg(long, value_parser = risk)]
+    pub(crate) risk: Option<Risk>,
+    /// How long it takes, as in 30s
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) estimate: Option<Duration>,
+    /// Run it statement by statement
+    #[arg(long)]
+    pub(crate) no_transaction: bool,
+}
+
+fn format(text: &str) -> Result<Wanted, String> {
+    if text == "auto" {
+        return Ok(Wanted::Auto);
+    }
+    text.parse().map(Wanted::Only).map_err(|error: db_migrate::UnknownFormat| error.to_string())
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("write KEY=VALUE")?;
+    if key.is_empty() { Err("the key is empty".to_owned()) } else { Ok((key.to_owned(), value.to_owned())) }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    db_migrate::duration(text)
+        .ok_or_else(|| "write a duration with its unit, as in 250ms, 30s, 5m or 2h".to_owned())
+}
+
+fn risk(text: &str) -> Result<Risk, String> {
+    Risk::parse(text).ok_or_else(|| "write low, medium or high".to_owned())
+}

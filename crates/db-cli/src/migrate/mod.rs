@@ -1,0 +1,281 @@
+//! `db migrate`.
+
+pub(crate) mod args;
+mod files;
+mod new;
+mod render;
+
+use crate::{
+    Exit, Failed,
+    database::{Missing, Target},
+    output::{self, Format},
+    stop::Stop,
+};
+use args::{
+    AdoptArgs, Answer, DownArgs, MigrateAction, MigrateArgs, Order, RecoverArgs, RunArgs, ToArgs, UpArgs,
+};
+use db_migrate::{
+    DeployLock, Event, Migrations, Options, OutOfOrder, Recover, Report, RevertTo, Rules, Way, plan,
+};
+use db_pool::Lease;
+use serde_json::json;
+use std::io::{IsTerminal, Write, stderr, stdin};
+
+pub(crate) async fn run(args: &MigrateArgs, format: Format) -> Result<Exit, Failed> {
+    match &args.action {
+        MigrateAction::Up(args) => up(args, format).await,
+        MigrateAction::Down(args) => down(args, format).await,
+        MigrateAction::To(args) => to(args, format).await,
+        MigrateAction::Plan(args) => show_plan(args, Rules::default(), format).await,
+        MigrateAction::Status(args) => status(args, format).await,
+        MigrateAction::Validate(args) => files::validate(args, format),
+        MigrateAction::Recover(args) => recover(args, format).await,
+        MigrateAction::Repair(args) => repair(args, format).await,
+        MigrateAction::Baseline(args) => baseline(args, format).await,
+        MigrateAction::Adopt(args) => adopt(args, format).await,
+        MigrateAction::New(args) => new::run(args, format),
+    }
+}
+
+/// A database, a session of it, and what to do there.
+struct Session {
+    target: Target,
+    lease: Lease,
+    migrations: Migrations,
+    options: Options,
+}
+
+impl Session {
+    async fn open(args: &RunArgs, missing: Missing) -> Result<Self, Failed> {
+        // What is wrong with the files is told before a server is started for them.
+        let migrations = files::read(&args.files)?;
+        let target = Target::open(&args.database, missing, None).await?;
+        let server = target.database.migration_server().await?;
+        let mut lease = target.database.pool().acquire().await?;
+        // Its session holds the deploy lock, and what the migrations set.
+        lease.discard_on_return();
+        let options = Options { server: Some(server), ..options(args) };
+        Ok(Self { target, lease, migrations, options })
+    }
+
+    /// Ends the session, and the server if this command started it, and then says what came of it.
+    async fn close<T>(self, outcome: Result<T, db_migrate::Error>) -> Result<T, Failed> {
+        drop(self.lease);
+        self.target.close().await;
+        Ok(outcome?)
+    }
+}
+
+fn options(args: &RunArgs) -> Options {
+    Options {
+        rules: Rules {
+            out_of_order: match args.out_of_order {
+                Order::Refuse => OutOfOrder::Refuse,
+                Order::Warn => OutOfOrder::Warn,
+                Order::Apply => OutOfOrder::Apply,
+            },
+            environment: args.environment.clone(),
+            tags: args.tags.iter().cloned().collect(),
+            ..Rules::default()
+        },
+        lock_timeout: args.lock_timeout,
+        lock_deadline: args.lock_deadline,
+        statement_timeout: args.statement_timeout,
+        deploy_lock_timeout: args.deploy_lock_timeout,
+        deploy_lock: if args.pooler { DeployLock::Transaction } else { DeployLock::Session },
+        search_path: args.search_path.clone(),
+        server: None,
+    }
+}
+
+fn tell(event: &Event<'_>) {
+    // A line for each statement is more than anybody reads.
+    if !matches!(event, Event::Statement { .. }) {
+        output::tell(&event.to_string());
+    }
+}
+
+async fn up(args: &UpArgs, format: Format) -> Result<Exit, Failed> {
+    let rules = Rules { count: args.count, ..Rules::default() };
+    if args.dry_run {
+        return show_plan(&args.run, rules, format).await;
+    }
+    let mut session = Session::open(&args.run, Missing::Create).await?;
+    session.options.rules.count = args.count;
+    apply(session, format).await
+}
+
+async fn apply(mut session: Session, format: Format) -> Result<Exit, Failed> {
+    let stop = Stop::listen()?;
+    let mut tell = tell;
+    let work = db_migrate::apply(&mut session.lease, &session.migrations, &session.options, &mut tell);
+    let outcome = tokio::select! {
+        outcome = work => Some(outcome),
+        () = stop.requested() => None,
+    };
+    let Some(outcome) = outcome else {
+        // Closing the session lets go of the lock and undoes the transaction under way.
+        drop(session.lease);
+        session.target.close().await;
+        output::tell("stopped before the end; run it again to go on from here");
+        return Ok(Exit::Interrupted);
+    };
+    let report = session.close(outcome).await?;
+    render::report(format, "applied", &report);
+    Ok(Exit::Done)
+}
+
+async fn down(args: &DownArgs, format: Format) -> Result<Exit, Failed> {
+    let to = if args.all { RevertTo::Start } else { RevertTo::Last(args.count) };
+    let session = Session::open(&args.run, Missing::Refuse).await?;
+    revert(session, &to, args.yes, args.dry_run, format).await
+}
+
+async fn revert(
+    mut session: Session,
+    to: &RevertTo,
+    yes: bool,
+    dry_run: bool,
+    format: Format,
+) -> Result<Exit, Failed> {
+    let steps = db_migrate::revert_plan(&mut session.lease, &session.migrations, to).await;
+    let steps = steps.map(|steps| steps.iter().map(|step| step.label().to_owned()).collect::<Vec<_>>());
+    let steps = match steps {
+        Ok(steps) => steps,
+        Err(error) => return session.close(Err(error)).await,
+    };
+    for step in &steps {
+        output::tell(&format!("to revert: {step}"));
+    }
+    if dry_run || steps.is_empty() || !(yes || agreed(steps.len())?) {
+        session.close(Ok(())).await?;
+        output::print(format, &json!({ "to_revert": steps, "reverted": [] }), || match steps.len() {
+            0 => "nothing to revert".to_owned(),
+            _ => "nothing was reverted".to_owned(),
+        });
+        return Ok(Exit::Done);
+    }
+    let mut tell = tell;
+    let outcome =
+        db_migrate::revert(&mut session.lease, &session.migrations, to, &session.options, &mut tell).await;
+    let report = session.close(outcome).await?;
+    render::report(format, "reverted", &report);
+    Ok(Exit::Done)
+}
+
+/// On a terminal a person is asked; elsewhere going back must be said.
+fn agreed(count: usize) -> Result<bool, Failed> {
+    if !(stdin().is_terminal() && stderr().is_terminal()) {
+        return Err(Failed::usage(
+            "going back may lose data: say --yes, or --dry-run to see what would be reverted",
+        ));
+    }
+    let _ = write!(stderr(), "Revert {count} and lose what is in them? [y/N] ");
+    let _ = stderr().flush();
+    let mut answer = String::new();
+    Ok(stdin().read_line(&mut answer).is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+}
+
+async fn to(args: &ToArgs, format: Format) -> Result<Exit, Failed> {
+    let mut session = Session::open(&args.run, Missing::Refuse).await?;
+    let applied = session.migrations.history().read(&mut session.lease).await;
+    let applied = match applied {
+        Ok(applied) => applied,
+        Err(error) => return session.close(Err(error)).await,
+    };
+    let is_applied =
+        applied.iter().any(|row| row.id.is_meant_by(&args.migration) || row.label == args.migration);
+    if is_applied {
+        return revert(session, &RevertTo::After(args.migration.clone()), args.yes, false, format).await;
+    }
+    session.options.rules.to = Some(args.migration.clone());
+    apply(session, format).await
+}
+
+async fn show_plan(args: &RunArgs, rules: Rules, format: Format) -> Result<Exit, Failed> {
+    let mut session = Session::open(args, Missing::Refuse).await?;
+    let rules = Rules { count: rules.count, ..session.options.rules.clone() };
+    let outcome = session.migrations.history().read(&mut session.lease).await;
+    let migrations = session.migrations.clone();
+    let applied = session.close(outcome).await?;
+    let plan = plan(migrations.as_slice(), &applied, &rules).map_err(db_migrate::Error::from)?;
+    render::plan(format, &plan);
+    Ok(if plan.steps.is_empty() { Exit::Done } else { Exit::No })
+}
+
+async fn status(args: &RunArgs, format: Format) -> Result<Exit, Failed> {
+    let mut session = Session::open(args, Missing::Refuse).await?;
+    let rules = session.options.rules.clone();
+    let outcome = db_migrate::status_by(&mut session.lease, &session.migrations, &rules).await;
+    let status = session.close(outcome).await?;
+    render::status(format, &status);
+    Ok(if status.pending.is_empty() && status.problems.is_empty() { Exit::Done } else { Exit::No })
+}
+
+async fn recover(args: &RecoverArgs, format: Format) -> Result<Exit, Failed> {
+    let how = Recover {
+        way: if args.undo { Way::Undo } else { Way::Finish },
+        statement_ran: args.statement_ran.map(|answer| answer == Answer::Yes),
+    };
+    let mut session = Session::open(&args.run, Missing::Refuse).await?;
+    let mut tell = tell;
+    let outcome: Result<Report, _> =
+        db_migrate::recover(&mut session.lease, &session.migrations, how, &session.options, &mut tell).await;
+    let report = session.close(outcome).await?;
+    render::report(format, if args.undo { "undone" } else { "recovered" }, &report);
+    Ok(Exit::Done)
+}
+
+async fn repair(args: &RunArgs, format: Format) -> Result<Exit, Failed> {
+    let mut session = Session::open(args, Missing::Refuse).await?;
+    let mut tell = tell;
+    let outcome =
+        db_migrate::repair(&mut session.lease, &session.migrations, &session.options, &mut tell).await;
+    let accepted: Vec<String> = session.close(outcome).await?.iter().map(ToString::to_string).collect();
+    output::print(format, &json!({ "accepted": accepted }), || match accepted.as_slice() {
+        [] => "nothing to repair".to_owned(),
+        accepted => accepted.iter().map(|problem| format!("accepted: {problem}\n")).collect(),
+    });
+    Ok(Exit::Done)
+}
+
+async fn baseline(args: &ToArgs, format: Format) -> Result<Exit, Failed> {
+    let mut session = Session::open(&args.run, Missing::Refuse).await?;
+    let mut tell = tell;
+    let outcome = db_migrate::baseline(
+        &mut session.lease,
+        &session.migrations,
+        &args.migration,
+        &session.options,
+        &mut tell,
+    )
+    .await;
+    let taken = session.close(outcome).await?;
+    output::print(format, &json!({ "baselined": taken }), || {
+        format!("{} taken as applied", render::count(taken.len()))
+    });
+    Ok(Exit::Done)
+}
+
+async fn adopt(args: &AdoptArgs, format: Format) -> Result<Exit, Failed> {
+    let tool = files::format(&args.run.files)?;
+    let mut session = Session::open(&args.run, Missing::Refuse).await?;
+    let mut tell = tell;
+    let outcome = db_migrate::adopt(
+        &mut session.lease,
+        &session.migrations,
+        tool,
+        args.table.as_deref(),
+        &session.options,
+        &mut tell,
+    )
+    .await;
+    let found = session.close(outcome).await?;
+    let notes: Vec<String> = found.notes.iter().map(ToString::to_string).collect();
+    let object = json!({ "adopted": found.adopted, "pending": found.pending, "notes": notes });
+    output::print(format, &object, || {
+        let notes: String = notes.iter().map(|note| format!("note: {note}\n")).collect();
+        format!("{notes}{} taken over, {} pending", render::count(found.adopted.len()), found.pending.len())
+    });
+    Ok(Exit::Done)
+}

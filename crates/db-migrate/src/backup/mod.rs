@@ -1,0 +1,38 @@
+//! Backups by `pg_dump`, proved by restoring them.
+//!
+//! A backup is a folder: `dump/` is what `pg_dump` wrote, `schema.txt` the schema, `manifest.json` what the database
+//! held, from the same snapshot: rows and a hash of each table, values of sequences, SHA-256 of each file.
+//! [`verify`](verify()) restores it into a database of its own and compares. No function here prompts or reads the
+//! environment other than `PATH`.
+
+mod child;
+mod compare;
+mod create;
+mod error;
+mod event;
+mod files;
+mod list;
+mod load;
+mod manifest;
+mod options;
+mod partial;
+mod prune;
+mod restore;
+mod rows;
+mod sequences;
+mod settings;
+mod swap;
+mod temporary;
+mod tools;
+mod verify;
+
+pub use create::create;
+pub use error::{BackupError, Damage, ManifestProblem};
+pub use event::{BackupEvent, Phase};
+pub use list::{Entry, State, list};
+pub use manifest::{FileSum, LargeObjects, Manifest, SequenceValue, TableSum};
+pub use options::{Compression, CreateOptions, Depth, OpenSessions, RestoreOptions, Target};
+pub use prune::{KeepPolicy, Pruning, Removal, plan_prune, prune};
+pub use restore::{Restored, restore};
+pub use tools::ToolSearch;
+pub use verify::{Verified, verify};

@@ -1,0 +1,88 @@
+//! Proves a backup: every file is as it was written, and a database made of it is what was backed up.
+
+use super::compare::{self, compare};
+use super::event::Progress;
+use super::files::{check_all, write_synced};
+use super::load::{load, restorer};
+use super::manifest::{self, Manifest, VERIFIED};
+use super::{BackupError, Depth, RestoreOptions};
+use crate::{Scratch, Server};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::path::Path;
+
+/// That a backup was restored and found equal; kept beside it as `verified.json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Verified {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Version of the server that it was restored on.
+    pub server_version_num: u32,
+    /// The database that it was restored into, which is gone.
+    pub scratch: String,
+    /// Rows that were compared.
+    pub rows: u64,
+    /// SHA-256 of the manifest, so that it cannot be taken for another backup's.
+    manifest: String,
+}
+
+/// Verifies a backup. A restore goes into a scratch database on `server`, which needs the roles that own things in the
+/// backup; it is dropped in the end however that turns out. `None` when nothing was restored.
+///
+/// # Errors
+/// [`BackupError::Manifest`] and [`BackupError::Damaged`] with the files, [`BackupError::Differs`] with the tables.
+///
+/// # Cancel safety
+/// `pg_restore` is killed; the scratch database is left to [`Scratch::sweep`].
+pub async fn verify(
+    server: &Server,
+    backup: &Path,
+    depth: Depth,
+    options: &RestoreOptions,
+    progress: &mut (dyn FnMut(&super::BackupEvent<'_>) + Send),
+) -> Result<Option<Verified>, BackupError> {
+    let manifest = Manifest::read(backup)?;
+    check_all(backup, &manifest, progress).await?;
+    if depth == Depth::Files {
+        return Ok(None);
+    }
+    let scratch = Scratch::shaped(server, &manifest.shape).await?;
+    let outcome = prove(scratch.server(), backup, &manifest, options, progress).await;
+    let dropped = scratch.drop().await;
+    let verified = outcome?;
+    dropped?;
+    let text = serde_json::to_vec_pretty(&verified);
+    let path = backup.join(VERIFIED);
+    write_synced(&path, &text.map_err(|error| BackupError::file("write", &path)(error.into()))?)?;
+    Ok(Some(verified))
+}
+
+/// What `verify` has found before, if it was this backup.
+pub(super) fn found_before(backup: &Path) -> Option<Verified> {
+    let verified: Verified = serde_json::from_slice(&fs::read(backup.join(VERIFIED)).ok()?).ok()?;
+    let sum = manifest::sum_of(backup).ok()?;
+    (verified.manifest == sum).then_some(verified)
+}
+
+async fn prove(
+    scratch: &Server,
+    backup: &Path,
+    manifest: &Manifest,
+    options: &RestoreOptions,
+    progress: &mut Progress<'_>,
+) -> Result<Verified, BackupError> {
+    let schema = compare::schema(backup)?;
+    let pg_restore = restorer(scratch, manifest, options, progress).await?;
+    load(&pg_restore, scratch, backup, &schema, options, progress).await?;
+    compare(scratch, manifest, &schema, options, progress).await?;
+    let conn = scratch.connect().await?;
+    Ok(Verified {
+        at: Utc::now(),
+        server_version_num: conn.server_version_num().unwrap_or_default(),
+        scratch: scratch.database().to_owned(),
+        rows: manifest.rows(),
+        manifest: manifest::sum_of(backup)?,
+    })
+}

@@ -1,0 +1,122 @@
+//! How the table is made, and how that of an earlier version becomes today's.
+
+use super::HistoryTable;
+use super::row::LIVE;
+use crate::Error;
+use sqlx::{AssertSqlSafe, PgConnection};
+
+/// What is in the database under the table's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Layout {
+    Missing,
+    /// Of version 0.1: one row a migration, by number.
+    Numbered,
+    Current,
+}
+
+impl Layout {
+    /// How to read it.
+    pub(super) fn select(self, table: &HistoryTable) -> Option<String> {
+        match self {
+            Self::Missing => None,
+            Self::Numbered => Some(format!("SELECT {OLD_COLUMNS} FROM {table} ORDER BY id")),
+            Self::Current => Some(format!(
+                "SELECT seq, id, name, label, outcome, repeatable, checksum, started_at, finished_at, execution_ms, \
+                 applied_by, applied_from, statements, statements_done, error \
+                 FROM {table} WHERE outcome {LIVE} ORDER BY seq"
+            )),
+        }
+    }
+}
+
+/// Rows of the old layout in the columns of the new.
+const OLD_COLUMNS: &str = "id::bigint AS seq, lpad(id::text, greatest(4, length(id::text)), '0') AS id, name, \
+    lpad(id::text, greatest(4, length(id::text)), '0') || '_' || name AS label, \
+    CASE WHEN applied_at IS NULL THEN 'running' ELSE 'applied' END AS outcome, false AS repeatable, checksum, \
+    started_at, applied_at AS finished_at, execution_ms, applied_by, 'unknown' AS applied_from, statements, \
+    statements_done, NULL::text AS error";
+
+impl HistoryTable {
+    pub(super) async fn layout(&self, conn: &mut PgConnection) -> Result<Layout, Error> {
+        let found: Option<bool> = sqlx::query_scalar(
+            "SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = class.oid AND attname = 'seq') \
+             FROM pg_class AS class JOIN pg_namespace AS space ON space.oid = class.relnamespace \
+             WHERE space.nspname = $1 AND class.relname = $2",
+        )
+        .persistent(false)
+        .bind(&self.schema)
+        .bind(Self::NAME)
+        .fetch_optional(conn)
+        .await
+        .map_err(Error::during(format!("look for {self}")))?;
+        Ok(match found {
+            None => Layout::Missing,
+            Some(false) => Layout::Numbered,
+            Some(true) => Layout::Current,
+        })
+    }
+
+    /// Makes the table, or makes an old one today's; called under the deploy lock.
+    pub(crate) async fn create(&self, conn: &mut PgConnection) -> Result<(), Error> {
+        let sql = match self.layout(conn).await? {
+            Layout::Current => return Ok(()),
+            Layout::Missing => format!("BEGIN; {} {} COMMIT", self.create_schema(), self.create_table()),
+            Layout::Numbered => format!(
+                "BEGIN; ALTER TABLE {self} RENAME TO {old}; ALTER TABLE {schema}.{old} RENAME CONSTRAINT {name}_pkey TO \
+                 {old}_pkey; {create} INSERT INTO {self} (id, name, label, outcome, repeatable, checksum, started_at, \
+                 finished_at, execution_ms, applied_by, applied_from, statements, statements_done, error) \
+                 SELECT id, name, label, outcome, repeatable, checksum, started_at, finished_at, execution_ms, \
+                 applied_by, applied_from, statements, statements_done, error \
+                 FROM (SELECT {OLD_COLUMNS} FROM {schema}.{old}) AS old ORDER BY seq; \
+                 DROP TABLE {schema}.{old}; COMMIT",
+                old = "db_migrations_numbered",
+                name = Self::NAME,
+                schema = self.quoted_schema(),
+                create = self.create_table(),
+            ),
+        };
+        let made = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *conn).await;
+        if let Err(error) = made {
+            // The transaction is the text's own, so it is ours to end.
+            let _ = sqlx::raw_sql("ROLLBACK").execute(conn).await;
+            return Err(Error::during(format!("create {self}"))(error));
+        }
+        Ok(())
+    }
+
+    /// Only where it is missing, as `IF NOT EXISTS` still asks for the privilege.
+    fn create_schema(&self) -> String {
+        if self.schema == "public" {
+            return String::new();
+        }
+        let quoted = self.quoted_schema();
+        format!("CREATE SCHEMA IF NOT EXISTS {quoted};")
+    }
+
+    fn create_table(&self) -> String {
+        format!(
+            "CREATE TABLE {self} ( \
+                 seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, \
+                 id text NOT NULL CHECK (id <> ''), \
+                 name text NOT NULL, \
+                 label text NOT NULL, \
+                 outcome text NOT NULL CHECK (outcome {LIVE} OR outcome IN ('failed', 'reverted', 'superseded')), \
+                 repeatable boolean NOT NULL DEFAULT false, \
+                 checksum bytea NOT NULL CHECK (octet_length(checksum) = 32), \
+                 up_sql text, \
+                 down_sql text, \
+                 started_at timestamptz NOT NULL DEFAULT clock_timestamp(), \
+                 finished_at timestamptz, \
+                 execution_ms bigint, \
+                 applied_by text NOT NULL DEFAULT current_user, \
+                 applied_from text NOT NULL DEFAULT \
+                     coalesce(host(inet_client_addr()), 'socket') || ' ' || current_setting('application_name'), \
+                 statements integer NOT NULL, \
+                 statements_done integer NOT NULL, \
+                 error text); \
+             CREATE UNIQUE INDEX {name}_live_key ON {self} (id) WHERE outcome {LIVE}; \
+             COMMENT ON TABLE {self} IS 'What db migrate applied, tried and reverted; rows are never removed';",
+            name = Self::NAME,
+        )
+    }
+}

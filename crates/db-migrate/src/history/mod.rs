@@ -1,0 +1,111 @@
+//! The table that remembers what was applied, tried and reverted.
+
+mod layout;
+mod row;
+mod write;
+
+pub use row::{Applied, Outcome};
+pub(crate) use write::{Begun, Ended};
+
+use crate::{Error, MigrationId};
+use row::Row;
+use sqlx::{AssertSqlSafe, PgConnection};
+use std::fmt;
+
+/// Where the history is kept: the table `db_migrations` of a schema.
+///
+/// Rows are never removed: what was reverted, tried in vain or applied anew stays as a row of another outcome.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HistoryTable {
+    schema: String,
+}
+
+impl Default for HistoryTable {
+    fn default() -> Self {
+        Self { schema: "public".to_owned() }
+    }
+}
+
+impl HistoryTable {
+    /// Its name in its schema.
+    pub(crate) const NAME: &str = "db_migrations";
+
+    /// The history in this schema, which is made where it does not exist.
+    ///
+    /// # Errors
+    /// [`Error::SchemaName`] when the name is empty or holds a NUL.
+    pub fn in_schema(schema: &str) -> Result<Self, Error> {
+        if schema.is_empty() || schema.contains('\0') {
+            return Err(Error::SchemaName { name: schema.to_owned() });
+        }
+        Ok(Self { schema: schema.to_owned() })
+    }
+
+    /// The table, qualified and quoted.
+    #[must_use]
+    pub fn as_sql(&self) -> String {
+        format!("{}.{}", self.quoted_schema(), Self::NAME)
+    }
+
+    /// What is live in it, in the order in which it was applied; nothing where there is no table.
+    ///
+    /// # Errors
+    /// [`Error::Database`] when the server cannot be asked.
+    pub async fn read(&self, conn: &mut PgConnection) -> Result<Vec<Applied>, Error> {
+        let Some(sql) = self.layout(conn).await?.select(self) else { return Ok(Vec::new()) };
+        let during = || Error::during(format!("read {self}"));
+        let rows: Vec<Row> =
+            sqlx::query_as(AssertSqlSafe(sql)).persistent(false).fetch_all(conn).await.map_err(during())?;
+        rows.into_iter().map(Row::checked).collect::<Result<_, _>>().map_err(during())
+    }
+
+    /// The text that a live migration had when it was applied, where it was kept.
+    pub(crate) async fn text_of(
+        &self,
+        conn: &mut PgConnection,
+        id: &MigrationId,
+    ) -> Result<Option<String>, Error> {
+        if self.layout(conn).await? != layout::Layout::Current {
+            return Ok(None);
+        }
+        let sql = format!("SELECT up_sql FROM {self} WHERE id = $1 AND outcome {}", row::LIVE);
+        let text: Option<Option<String>> = sqlx::query_scalar(AssertSqlSafe(sql))
+            .persistent(false)
+            .bind(id.as_str())
+            .fetch_optional(conn)
+            .await
+            .map_err(Error::during(format!("read the text of {id} from {self}")))?;
+        Ok(text.flatten())
+    }
+
+    fn quoted_schema(&self) -> String {
+        // Plain where it may be, as people write it.
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
+        if self.schema.bytes().all(plain) && self.schema != "user" {
+            self.schema.clone()
+        } else {
+            format!("\"{}\"", self.schema.replace('"', "\"\""))
+        }
+    }
+}
+
+impl fmt::Display for HistoryTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.as_sql())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::HistoryTable;
+
+    #[test]
+    fn quotes_the_schema() {
+        let name = |schema| HistoryTable::in_schema(schema).map(|table| table.as_sql());
+        assert_eq!(HistoryTable::default().as_sql(), "public.db_migrations");
+        assert_eq!(name("Ops").expect("a name"), r#""Ops".db_migrations"#);
+        assert_eq!(name(r#"a"; DROP"#).expect("a name"), r#""a""; DROP".db_migrations"#);
+        assert!(name("").is_err());
+        assert!(name("a\0").is_err());
+    }
+}

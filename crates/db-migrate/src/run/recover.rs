@@ -1,0 +1,371 @@
+//! Finishes or undoes what was half done: after a crash, a lost connection, a statement that failed half way.
+
+use super::apply::refuse_read_only;
+use super::lock::jittered;
+use super::{Direction, Done, Event, Options, Report, Runner, Settings, lock};
+use crate::history::Ended;
+use crate::migration::Script;
+use crate::script::{Effect, Segment, effect, split};
+use crate::{Applied, Error, Migration, Migrations, Outcome};
+use sqlx::{AssertSqlSafe, PgConnection};
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+use tokio::time::sleep;
+
+/// What to make of a migration that is half applied.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recover {
+    /// Which way to go.
+    pub way: Way,
+    /// Whether the statement that was under way ran, where the database does not tell.
+    pub statement_ran: Option<bool>,
+}
+
+/// Which way to go from half way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Way {
+    /// On: what is left is run.
+    #[default]
+    Finish,
+    /// Back: what was done is undone.
+    Undo,
+}
+
+/// Finishes or undoes every migration that is half applied or half reverted, and rebuilds the invalid indexes that the
+/// database has.
+///
+/// # Errors
+/// As [`apply`](crate::apply); [`Error::Undecided`] where the database does not tell whether a statement ran,
+/// [`Error::Unrecoverable`] where the file was changed before the point that it came to, or there is no way back.
+///
+/// # Cancel safety
+/// That of [`apply`](crate::apply): run it again.
+pub async fn recover(
+    conn: &mut PgConnection,
+    migrations: &Migrations,
+    how: Recover,
+    options: &Options,
+    progress: &mut (dyn FnMut(&Event<'_>) + Send),
+) -> Result<Report, Error> {
+    refuse_read_only(conn).await?;
+    let lock = lock::acquire(conn, options, progress).await?;
+    let waited = lock.waited;
+    let outcome = recover_all(conn, migrations, how, options, progress).await;
+    let done = lock.release(conn, outcome).await?;
+    Ok(Report { done, waited })
+}
+
+async fn recover_all(
+    conn: &mut PgConnection,
+    migrations: &Migrations,
+    how: Recover,
+    options: &Options,
+    progress: &mut (dyn FnMut(&Event<'_>) + Send),
+) -> Result<Vec<Done>, Error> {
+    let history = migrations.history();
+    let applied = history.read(conn).await?;
+    let before = Settings::read(conn).await?;
+    let outcome = async {
+        let mut runner = Runner::open(conn, history, options, progress).await?;
+        let mut done = Vec::new();
+        let half = |row: &&Applied| matches!(row.outcome, Outcome::Running | Outcome::Reverting);
+        for row in applied.iter().filter(half) {
+            let migration =
+                migrations.iter().find(|file| file.id == row.id).ok_or_else(|| Error::Unrecoverable {
+                    label: row.label.clone(),
+                    undo: how.way == Way::Undo,
+                    reason: "it is not among the files; restore it".to_owned(),
+                })?;
+            let start = Instant::now();
+            one(&mut runner, migration, row, how).await?;
+            let (id, label) = (migration.id.clone(), migration.label.clone());
+            done.push(Done { id, label, execution: start.elapsed() });
+        }
+        rebuild_invalid(&mut runner).await?;
+        Ok(done)
+    };
+    let outcome: Result<_, Error> = outcome.await;
+    let restored = before.restore(conn).await;
+    let done = outcome?;
+    restored?;
+    Ok(done)
+}
+
+async fn one(
+    runner: &mut Runner<'_>,
+    migration: &Migration,
+    row: &Applied,
+    how: Recover,
+) -> Result<(), Error> {
+    let direction = if row.outcome == Outcome::Running { Direction::Up } else { Direction::Down };
+    let script = match direction {
+        Direction::Up => &migration.up,
+        Direction::Down => {
+            migration.down.as_ref().ok_or_else(|| Error::NoDown { labels: vec![migration.label.clone()] })?
+        }
+    };
+    if direction == Direction::Up {
+        refuse_changed(runner, migration, row).await?;
+    }
+    let done = settle(runner, migration, script, row, how).await?;
+    // Half reverted, the way on is the way back; undoing that is to apply it anew.
+    if how.way == Way::Undo && direction == Direction::Up {
+        return undo(runner, migration, done).await;
+    }
+    if done == 0 && direction == Direction::Up {
+        runner.history.end(runner.conn, &row.id, Ended::Superseded).await?;
+    }
+    runner.run(migration, direction, done).await?;
+    Ok(())
+}
+
+/// What was done must still be what the file says first: then the rest of the file is the rest to do.
+async fn refuse_changed(runner: &mut Runner<'_>, migration: &Migration, row: &Applied) -> Result<(), Error> {
+    if row.checksum == migration.checksum() {
+        return Ok(());
+    }
+    let before = runner.history.text_of(runner.conn, &row.id).await?;
+    let before = before.and_then(|text| split(&text, 1).ok()).unwrap_or_default();
+    let now = migration.up.statements();
+    let same = before.len() >= row.statements_done
+        && now.len() >= row.statements_done
+        && (0..row.statements_done).all(|at| before[at].text == now[at].text);
+    if same {
+        return Ok(());
+    }
+    Err(Error::Unrecoverable {
+        label: row.label.clone(),
+        undo: false,
+        reason: format!(
+            "its first {} statements are done and were changed in {} since; restore them, and change what comes after",
+            row.statements_done, migration.up.file
+        ),
+    })
+}
+
+/// How many statements are done, once it is known of the one that was under way.
+async fn settle(
+    runner: &mut Runner<'_>,
+    migration: &Migration,
+    script: &Script,
+    row: &Applied,
+    how: Recover,
+) -> Result<usize, Error> {
+    let done = row.statements_done;
+    let alone = script.segments(&BTreeSet::new()).segments.contains(&Segment::Alone(done));
+    let Some(statement) = script.statements().get(done) else { return Ok(done) };
+    let effect = effect(&statement.text);
+    if !alone {
+        // It shares its transaction with the record, unless the server refused it in one.
+        return Ok(done);
+    }
+    wait_for_builders(runner, &effect).await?;
+    if let Some(what) = drop_invalid(runner.conn, &effect).await? {
+        (runner.tell)(&Event::Mended { what: &what });
+    }
+    // One that failed with an error did not happen, whatever else is there under its name.
+    if row.error.is_some() {
+        return Ok(done);
+    }
+    let happened = match (has_happened(runner.conn, &effect).await?, how.statement_ran) {
+        (Some(happened), _) | (None, Some(happened)) => happened,
+        (None, None) => {
+            return Err(Error::Undecided {
+                label: migration.label.clone(),
+                file: script.file.clone(),
+                statement: done + 1,
+                summary: statement.summary(),
+            });
+        }
+    };
+    if happened {
+        runner.history.progress(runner.conn, &row.id, done + 1, None).await?;
+    }
+    Ok(done + usize::from(happened))
+}
+
+/// The session of a client that died may still be at work.
+async fn wait_for_builders(runner: &mut Runner<'_>, effect: &Effect) -> Result<(), Error> {
+    let Effect::CreateIndex { table, .. } = effect else { return Ok(()) };
+    let start = Instant::now();
+    let during = || Error::during(format!("ask who builds an index of {table}"));
+    loop {
+        let busy: bool = sqlx::query_scalar(
+            "SELECT EXISTS (SELECT FROM pg_stat_progress_create_index WHERE relid = to_regclass($1))",
+        )
+        .persistent(false)
+        .bind(table)
+        .fetch_one(&mut *runner.conn)
+        .await
+        .map_err(during())?;
+        if !busy || start.elapsed() > runner.options.lock_deadline {
+            return Ok(());
+        }
+        sleep(jittered(Duration::from_millis(300))).await;
+    }
+}
+
+/// Drops the index that a statement could not finish; says so.
+pub(super) async fn drop_invalid(conn: &mut PgConnection, effect: &Effect) -> Result<Option<String>, Error> {
+    let Effect::CreateIndex { name, table } = effect else { return Ok(None) };
+    let during = || Error::during(format!("look for an invalid index of {table}"));
+    // Where the server chose the name, any invalid index of the table that is not being built is a leftover.
+    let invalid: Vec<String> = sqlx::query_scalar(
+        "SELECT indexrelid::regclass::text FROM pg_index JOIN pg_class AS class ON class.oid = indexrelid \
+         WHERE indrelid = to_regclass($1) AND NOT indisvalid AND class.relkind = 'i' \
+           AND ($2::text IS NULL OR class.relname = (parse_ident($2))[1])",
+    )
+    .persistent(false)
+    .bind(table)
+    .bind(name)
+    .fetch_all(&mut *conn)
+    .await
+    .map_err(during())?;
+    for index in &invalid {
+        drop_index(conn, index).await?;
+    }
+    Ok((!invalid.is_empty()).then(|| format!("dropped the invalid index {}", invalid.join(", "))))
+}
+
+async fn drop_index(conn: &mut PgConnection, quoted: &str) -> Result<(), Error> {
+    let sql = format!("DROP INDEX CONCURRENTLY IF EXISTS {quoted}");
+    let during = Error::during(format!("drop the invalid index {quoted}"));
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(conn).await.map_err(during)?;
+    Ok(())
+}
+
+/// Whether a statement had its effect; `None` where nothing tells.
+async fn has_happened(conn: &mut PgConnection, effect: &Effect) -> Result<Option<bool>, Error> {
+    let (sql, name, more) = match effect {
+        Effect::CreateIndex { name: Some(name), table } => (
+            "SELECT EXISTS (SELECT FROM pg_index JOIN pg_class AS class ON class.oid = indexrelid \
+             WHERE indrelid = to_regclass($2) AND indisvalid AND class.relname = (parse_ident($1))[1])",
+            name.clone(),
+            table.clone(),
+        ),
+        Effect::DropIndex { names } => (
+            "SELECT to_regclass($1) IS NULL AND $2 = ''",
+            names.first().cloned().unwrap_or_default(),
+            String::new(),
+        ),
+        Effect::Detach { partition } => (
+            "SELECT NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = to_regclass($1)) AND $2 = ''",
+            partition.clone(),
+            String::new(),
+        ),
+        Effect::CreateDatabase { name } => (
+            "SELECT EXISTS (SELECT FROM pg_database WHERE datname = (parse_ident($1))[1]) AND $2 = ''",
+            name.clone(),
+            String::new(),
+        ),
+        Effect::DropDatabase { name } => (
+            "SELECT NOT EXISTS (SELECT FROM pg_database WHERE datname = (parse_ident($1))[1]) AND $2 = ''",
+            name.clone(),
+            String::new(),
+        ),
+        Effect::Repeatable => return Ok(Some(false)),
+        Effect::CreateIndex { name: None, .. } | Effect::Unknown => return Ok(None),
+    };
+    let happened = sqlx::query_scalar(sql)
+        .persistent(false)
+        .bind(name)
+        .bind(more)
+        .fetch_one(conn)
+        .await
+        .map_err(Error::during("ask whether the statement under way has run"))?;
+    Ok(Some(happened))
+}
+
+/// Objects that are not there are what an undone migration looks like.
+const NOT_THERE: [&str; 6] = ["42P01", "42703", "42704", "42883", "3F000", "3D000"];
+
+/// Undoes the first `done` statements by the way back, of which what was never made is passed over.
+async fn undo(runner: &mut Runner<'_>, migration: &Migration, done: usize) -> Result<(), Error> {
+    match &migration.down {
+        _ if done == 0 => {}
+        Some(down) => {
+            for (at, statement) in down.statements().iter().enumerate() {
+                if matches!(statement.class, crate::script::Class::Begin | crate::script::Class::Commit) {
+                    continue;
+                }
+                let (range, left, label) = (at..at + 1, crate::Left::Half, &migration.label);
+                match super::send::send(runner.conn, down, range, left, label, &mut |_| {}).await {
+                    Err(Error::Statement(error)) if NOT_THERE.contains(&error.sqlstate.as_str()) => {
+                        let what = format!("{}: nothing to undo for {}", migration.label, error.summary);
+                        (runner.tell)(&Event::Mended { what: &what });
+                    }
+                    outcome => outcome?,
+                }
+            }
+        }
+        None => undo_indexes(runner, migration, done).await?,
+    }
+    runner.history.end(runner.conn, &migration.id, Ended::Reverted).await
+}
+
+/// Without a way back, indexes can still be dropped, if there is nothing else to undo.
+async fn undo_indexes(runner: &mut Runner<'_>, migration: &Migration, done: usize) -> Result<(), Error> {
+    let mut names = Vec::new();
+    for statement in &migration.up.statements()[..done] {
+        match effect(&statement.text) {
+            Effect::CreateIndex { name: Some(name), table } => names.push((name, table)),
+            Effect::Repeatable => {}
+            _ => {
+                return Err(Error::Unrecoverable {
+                    label: migration.label.clone(),
+                    undo: true,
+                    reason: format!(
+                        "there is no way back for {} on line {}; write its down.sql, or finish it",
+                        statement.summary(),
+                        statement.line
+                    ),
+                });
+            }
+        }
+    }
+    for (name, table) in names {
+        let found: Option<String> = sqlx::query_scalar(
+            "SELECT indexrelid::regclass::text FROM pg_index JOIN pg_class AS class ON class.oid = indexrelid \
+             WHERE indrelid = to_regclass($1) AND class.relname = (parse_ident($2))[1]",
+        )
+        .persistent(false)
+        .bind(&table)
+        .bind(&name)
+        .fetch_optional(&mut *runner.conn)
+        .await
+        .map_err(Error::during(format!("look for the index {name}")))?;
+        if let Some(quoted) = found {
+            drop_index(runner.conn, &quoted).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Indexes that no query uses and every write pays for, whoever left them: what a concurrent rebuild left behind is
+/// dropped, the others are rebuilt.
+async fn rebuild_invalid(runner: &mut Runner<'_>) -> Result<(), Error> {
+    let invalid: Vec<(String, String)> = sqlx::query_as(
+        "SELECT indexrelid::regclass::text, class.relname::text FROM pg_index \
+         JOIN pg_class AS class ON class.oid = indexrelid \
+         WHERE NOT indisvalid AND class.relkind = 'i' AND class.relpersistence <> 't' \
+           AND NOT EXISTS (SELECT FROM pg_stat_progress_create_index AS build WHERE build.index_relid = indexrelid) \
+         ORDER BY 1",
+    )
+    .persistent(false)
+    .fetch_all(&mut *runner.conn)
+    .await
+    .map_err(Error::during("look for invalid indexes"))?;
+    for (quoted, name) in invalid {
+        let what = if name.ends_with("_ccnew") || name.ends_with("_ccold") {
+            drop_index(runner.conn, &quoted).await?;
+            format!("dropped the invalid index {quoted}, which a rebuild had left")
+        } else {
+            let sql = format!("REINDEX INDEX CONCURRENTLY {quoted}");
+            let during = Error::during(format!("rebuild the invalid index {quoted}"));
+            sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *runner.conn).await.map_err(during)?;
+            format!("rebuilt the invalid index {quoted}")
+        };
+        (runner.tell)(&Event::Mended { what: &what });
+    }
+    Ok(())
+}

@@ -1,0 +1,115 @@
+//! Looks from a second session at a statement that takes its time: who blocks it, how far it is.
+
+use super::{Blocker, Event, Options, Progress};
+use crate::Error;
+use sqlx::PgConnection;
+use std::pin::pin;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// No need to look at what is done by then.
+const FIRST_LOOK: Duration = Duration::from_millis(30);
+const NEXT_LOOK: Duration = Duration::from_millis(500);
+/// How long between two looks that are told.
+const TELL_EVERY: Duration = Duration::from_secs(2);
+
+/// The second session, where there is one.
+pub(super) struct Watch {
+    session: Option<PgConnection>,
+    pid: i32,
+    /// Soon enough to see who blocks a statement before its lock timeout ends it.
+    first_look: Duration,
+}
+
+/// Tells of what is seen.
+pub(super) type Tell<'t> = &'t mut (dyn FnMut(&Event<'_>) + Send);
+
+impl Watch {
+    /// Of the session `conn`. A second session that cannot be had costs what it would have seen, nothing more.
+    pub(super) async fn open(conn: &mut PgConnection, options: &Options) -> Result<Self, Error> {
+        let first_look = FIRST_LOOK.min(options.lock_timeout / 3);
+        let Some(server) = &options.server else { return Ok(Self { session: None, pid: 0, first_look }) };
+        let pid = sqlx::query_scalar("SELECT pg_backend_pid()")
+            .persistent(false)
+            .fetch_one(conn)
+            .await
+            .map_err(Error::during("read the number of the session"))?;
+        Ok(Self { session: server.connect().await.ok(), pid, first_look })
+    }
+
+    /// Does the work, and returns with its outcome who blocked it when it was last looked at.
+    ///
+    /// # Cancel safety
+    /// The work is dropped.
+    pub(super) async fn during<T>(
+        &mut self,
+        label: &str,
+        tell: Tell<'_>,
+        work: impl Future<Output = T>,
+    ) -> (T, Vec<Blocker>) {
+        let Some(session) = &mut self.session else { return (work.await, Vec::new()) };
+        let (pid, mut blockers) = (self.pid, Vec::new());
+        let mut work = pin!(work);
+        let (mut pause, mut told) = (self.first_look, Instant::now());
+        let mut broken = false;
+        loop {
+            tokio::select! {
+                biased;
+                outcome = &mut work => return (outcome, blockers),
+                () = sleep(pause), if !broken => {}
+            }
+            let seen = tokio::select! {
+                biased;
+                outcome = &mut work => return (outcome, blockers),
+                seen = look(session, pid) => seen,
+            };
+            match seen {
+                Ok(seen) => {
+                    if let Some(progress) = seen.progress.filter(|_| told.elapsed() >= TELL_EVERY) {
+                        tell(&Event::Progress { label, progress: &progress });
+                        told = Instant::now();
+                    }
+                    if !seen.blockers.is_empty() {
+                        blockers = seen.blockers;
+                    }
+                }
+                Err(_) => broken = true,
+            }
+            pause = NEXT_LOOK;
+        }
+    }
+}
+
+struct Seen {
+    blockers: Vec<Blocker>,
+    progress: Option<Progress>,
+}
+
+async fn look(session: &mut PgConnection, pid: i32) -> Result<Seen, sqlx::Error> {
+    // Literals may be somebody's data, and an error goes to logs.
+    let blockers = sqlx::query_as(
+        "SELECT DISTINCT activity.pid, coalesce(activity.application_name, '') AS application_name, \
+                activity.usename::text AS role, coalesce(activity.state, 'unknown') AS state, \
+                left(regexp_replace(regexp_replace(activity.query, '''([^'']|'''')*''', '''…''', 'g'), '\\s+', ' ', 'g'), 200) \
+                    AS query, \
+                coalesce(extract(epoch FROM clock_timestamp() - activity.xact_start), 0)::float8 AS age_seconds \
+         FROM unnest(pg_blocking_pids($1)) AS blocker (pid) JOIN pg_stat_activity AS activity USING (pid) \
+         ORDER BY age_seconds DESC LIMIT 5",
+    )
+    .bind(pid)
+    .fetch_all(&mut *session)
+    .await?;
+    let progress = sqlx::query_as(
+        "SELECT phase, CASE WHEN blocks_total > 0 THEN blocks_done ELSE lockers_done END AS done, \
+                CASE WHEN blocks_total > 0 THEN blocks_total ELSE lockers_total END AS total \
+         FROM pg_stat_progress_create_index WHERE pid = $1 \
+         UNION ALL SELECT 'vacuum: ' || phase, heap_blks_scanned, heap_blks_total \
+         FROM pg_stat_progress_vacuum WHERE pid = $1 \
+         UNION ALL SELECT lower(command) || ': ' || phase, heap_blks_scanned, heap_blks_total \
+         FROM pg_stat_progress_cluster WHERE pid = $1",
+    )
+    .bind(pid)
+    .fetch_optional(session)
+    .await?;
+    Ok(Seen { blockers, progress })
+}
