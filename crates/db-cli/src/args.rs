@@ -3,7 +3,7 @@
 use crate::{demo, output::Format};
 use clap::{Args, Parser, Subcommand};
 use db_core::Secret;
-use std::{num::NonZeroU32, path::PathBuf, thread};
+use std::{num::NonZeroU32, path::PathBuf, thread, time::Duration};
 
 /// A data layer for autonomous services: servers, migrations, health, and a demonstration on your own source tree.
 #[derive(Clone, Debug, Parser)]
@@ -44,6 +44,9 @@ pub(crate) enum Command {
     /// Apply, revert, recover and judge schema migrations, this system's own or any project's
     #[command(after_help = crate::migrate::args::HELP)]
     Migrate(Box<crate::migrate::args::MigrateArgs>),
+    /// Make, prove, restore and prune backups of the database
+    #[command(after_help = crate::backup::args::HELP)]
+    Backup(Box<crate::backup::args::BackupArgs>),
     /// Ask every part how it is; exit code 3 when one is unhealthy
     Health(HealthArgs),
     /// Show the configuration
@@ -167,4 +170,9 @@ pub(crate) struct ConfigArgs {
 pub(crate) enum ConfigAction {
     /// Print each setting with its value and where the value comes from; secrets are masked
     Explain(SettingsArgs),
+}
+
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    db_migrate::duration(text)
+        .ok_or_else(|| "write a duration with its unit, as in 250ms, 30s, 5m or 2h".to_owned())
 }

@@ -8,6 +8,7 @@ use crate::{
 use db_config::{Config, Loader};
 use db_embedded::{InstallPolicy, Mode, Options, Origin, Postgres};
 use db_facade::{Builder, Database};
+use db_migrate::Server;
 use std::{
     io::{IsTerminal, Write, stderr, stdin},
     sync::Arc,
@@ -53,14 +54,56 @@ impl Target {
         connections: Option<u32>,
         builder: Builder,
     ) -> Result<Self, Failed> {
+        let Found { config, server, postgres } = Found::look(args, missing, connections).await?;
+        let database = builder.config(config).build().await?;
+        Ok(Self { database, server, postgres })
+    }
+
+    /// Disconnects, and stops the server if this command started it.
+    pub async fn close(self) {
+        self.database.close().await;
+        if let Some(postgres) = self.postgres {
+            postgres.stop().await;
+        }
+    }
+}
+
+/// A server as backups see it: without a pool, since a database that is gone or replaced has nobody in it.
+pub(crate) struct Place {
+    pub(crate) server: Server,
+    postgres: Option<Postgres>,
+}
+
+impl Place {
+    pub(crate) async fn open(args: &DatabaseArgs, missing: Missing) -> Result<Self, Failed> {
+        let found = Found::look(args, missing, None).await?;
+        Ok(Self { server: db_facade::migration_server(&found.config).await?, postgres: found.postgres })
+    }
+
+    /// Stops the server if this command started it.
+    pub(crate) async fn close(self) {
+        if let Some(postgres) = self.postgres {
+            postgres.stop().await;
+        }
+    }
+}
+
+/// Where the database is, nobody connected yet.
+struct Found {
+    config: Config,
+    server: String,
+    postgres: Option<Postgres>,
+}
+
+impl Found {
+    async fn look(args: &DatabaseArgs, missing: Missing, connections: Option<u32>) -> Result<Self, Failed> {
         let config = match &args.database_url {
             Some(url) => checked(&loader(&args.settings).set("database.url", url.expose()))?,
             None => load(&args.settings)?,
         };
         if config.postgres.is_configured() {
             let server = config.url_masked();
-            let database = builder.config(config).build().await?;
-            return Ok(Self { database, server, postgres: None });
+            return Ok(Self { config, server, postgres: None });
         }
         // Every start leaves its lock file there.
         if missing == Missing::Refuse && !args.data.join("lock").exists() {
@@ -74,20 +117,11 @@ impl Target {
         if let Some(connections) = connections {
             loader = loader.set("pool.max_size", connections.to_string());
         }
-        let database = builder.config(checked(&loader)?).build().await?;
         let server = match postgres.origin() {
             origin @ Origin::Native { .. } => format!("{origin}, data in {}", args.data.display()),
             origin => origin.to_string(),
         };
-        Ok(Self { database, server, postgres: Some(postgres) })
-    }
-
-    /// Disconnects, and stops the server if this command started it.
-    pub async fn close(self) {
-        self.database.close().await;
-        if let Some(postgres) = self.postgres {
-            postgres.stop().await;
-        }
+        Ok(Self { config: checked(&loader)?, server, postgres: Some(postgres) })
     }
 }
 

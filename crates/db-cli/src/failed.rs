@@ -118,4 +118,11 @@ macro_rules! failed_from {
     };
 }
 
-failed_from!(db_embedded::Error, db_migrate::Error, db_tasks::Error, sqlx::Error, crate::demo::StoreError);
+failed_from!(
+    db_migrate::backup::BackupError,
+    db_embedded::Error,
+    db_migrate::Error,
+    db_tasks::Error,
+    sqlx::Error,
+    crate::demo::StoreError
+);

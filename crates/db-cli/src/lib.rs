@@ -17,7 +17,9 @@
 //! errors go to standard error. The exit codes are those of [`Exit`].
 
 mod args;
+mod backup;
 mod config;
+mod confirm;
 pub mod database;
 pub mod demo;
 mod exit;
@@ -43,6 +45,7 @@ pub async fn run(cli: Cli) -> Exit {
         Command::Up(args) => up::run(&args, format).await,
         Command::Demo(args) => demo_command(&args, format, began).await,
         Command::Migrate(args) => migrate::run(&args, format).await,
+        Command::Backup(args) => backup::run(&args, format).await,
         Command::Health(args) => health::run(&args, format).await,
         Command::Config(args) => config::run(&args, format),
     };

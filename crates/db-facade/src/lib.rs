@@ -35,6 +35,8 @@ pub use builder::Builder;
 pub use database::Database;
 pub use error::Error;
 pub use health::Health;
+#[cfg(feature = "migrate")]
+pub use migrations::migration_server;
 
 pub use db_config;
 #[cfg(feature = "migrate")]

@@ -17,6 +17,14 @@ pub(crate) struct Beside {
     root_certificate: Option<PathBuf>,
 }
 
+/// The server and database of a configuration as migrations and backups see them; connects to nothing.
+///
+/// # Errors
+/// [`Error::Unsupported`] and [`Error::Password`] when the password's provider fails.
+pub async fn migration_server(config: &Config) -> Result<Server, Error> {
+    Beside::new(config)?.server().await
+}
+
 impl Beside {
     pub(crate) fn new(config: &Config) -> Result<Self, Error> {
         let root_certificate = match &config.postgres.tls.root_certificate {

@@ -1,6 +1,7 @@
 //! The command line of `db migrate`.
 
-use crate::args::DatabaseArgs;
+use crate::args::{DatabaseArgs, duration};
+use crate::backup::args::ToolArgs;
 use clap::{Args, Subcommand, ValueEnum};
 use db_migrate::{Format, Risk};
 use std::{path::PathBuf, time::Duration};
@@ -114,6 +115,14 @@ pub(crate) enum Order {
 pub(crate) struct UpArgs {
     #[command(flatten)]
     pub(crate) run: RunArgs,
+    /// Back the database up, and prove the backup, before anything of high risk is applied
+    #[arg(long)]
+    pub(crate) before_risky: bool,
+    /// Folder of the backups
+    #[arg(long, value_name = "DIR", default_value = "backups", requires = "before_risky")]
+    pub(crate) backup_dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) tools: ToolArgs,
     /// At most this many
     #[arg(long, value_name = "N")]
     pub(crate) count: Option<usize>,
@@ -206,11 +215,6 @@ fn format(text: &str) -> Result<Wanted, String> {
 fn pair(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("write KEY=VALUE")?;
     if key.is_empty() { Err("the key is empty".to_owned()) } else { Ok((key.to_owned(), value.to_owned())) }
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    db_migrate::duration(text)
-        .ok_or_else(|| "write a duration with its unit, as in 250ms, 30s, 5m or 2h".to_owned())
 }
 
 fn risk(text: &str) -> Result<Risk, String> {

@@ -6,7 +6,8 @@ mod new;
 mod render;
 
 use crate::{
-    Exit, Failed,
+    Exit, Failed, backup,
+    confirm::agreed,
     database::{Missing, Target},
     output::{self, Format},
     stop::Stop,
@@ -15,11 +16,11 @@ use args::{
     AdoptArgs, Answer, DownArgs, MigrateAction, MigrateArgs, Order, RecoverArgs, RunArgs, ToArgs, UpArgs,
 };
 use db_migrate::{
-    DeployLock, Event, Migrations, Options, OutOfOrder, Recover, Report, RevertTo, Rules, Way, plan,
+    DeployLock, Event, Migrations, Options, OutOfOrder, Recover, Report, RevertTo, Risk, Rules, Step, Way,
+    plan,
 };
 use db_pool::Lease;
 use serde_json::json;
-use std::io::{IsTerminal, Write, stderr, stdin};
 
 pub(crate) async fn run(args: &MigrateArgs, format: Format) -> Result<Exit, Failed> {
     match &args.action {
@@ -96,13 +97,38 @@ fn tell(event: &Event<'_>) {
 }
 
 async fn up(args: &UpArgs, format: Format) -> Result<Exit, Failed> {
+    if args.tools.is_given() && !args.before_risky {
+        return Err(Failed::usage("--jobs and --tools are for the backup that --before-risky makes"));
+    }
     let rules = Rules { count: args.count, ..Rules::default() };
     if args.dry_run {
         return show_plan(&args.run, rules, format).await;
     }
     let mut session = Session::open(&args.run, Missing::Create).await?;
     session.options.rules.count = args.count;
+    if args.before_risky {
+        session = backed_up(session, args).await?;
+    }
     apply(session, format).await
+}
+
+/// Makes and proves a backup if anything that is due is of high risk.
+async fn backed_up(mut session: Session, args: &UpArgs) -> Result<Session, Failed> {
+    let applied = match session.migrations.history().read(&mut session.lease).await {
+        Ok(applied) => applied,
+        Err(error) => return session.close(Err(error)).await,
+    };
+    // What cannot be planned is told where it is applied.
+    let plan = plan(session.migrations.as_slice(), &applied, &session.options.rules);
+    let risky = |step: &Step<'_>| step.migration.risk() == Some(Risk::High);
+    if plan.is_ok_and(|plan| plan.steps.iter().any(risky))
+        && let Some(server) = &session.options.server
+        && let Err(failed) = backup::before_risky(server, &args.backup_dir, &args.tools).await
+    {
+        session.close(Ok(())).await?;
+        return Err(failed);
+    }
+    Ok(session)
 }
 
 async fn apply(mut session: Session, format: Format) -> Result<Exit, Failed> {
@@ -147,7 +173,7 @@ async fn revert(
     for step in &steps {
         output::tell(&format!("to revert: {step}"));
     }
-    if dry_run || steps.is_empty() || !(yes || agreed(steps.len())?) {
+    if dry_run || steps.is_empty() || !(yes || agreed(&question(steps.len()), UNASKED)?) {
         session.close(Ok(())).await?;
         output::print(format, &json!({ "to_revert": steps, "reverted": [] }), || match steps.len() {
             0 => "nothing to revert".to_owned(),
@@ -163,17 +189,10 @@ async fn revert(
     Ok(Exit::Done)
 }
 
-/// On a terminal a person is asked; elsewhere going back must be said.
-fn agreed(count: usize) -> Result<bool, Failed> {
-    if !(stdin().is_terminal() && stderr().is_terminal()) {
-        return Err(Failed::usage(
-            "going back may lose data: say --yes, or --dry-run to see what would be reverted",
-        ));
-    }
-    let _ = write!(stderr(), "Revert {count} and lose what is in them? [y/N] ");
-    let _ = stderr().flush();
-    let mut answer = String::new();
-    Ok(stdin().read_line(&mut answer).is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+const UNASKED: &str = "going back may lose data: say --yes, or --dry-run to see what would be reverted";
+
+fn question(count: usize) -> String {
+    format!("Revert {} and lose what is in them?", render::count(count))
 }
 
 async fn to(args: &ToArgs, format: Format) -> Result<Exit, Failed> {

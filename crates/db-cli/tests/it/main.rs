@@ -1,5 +1,6 @@
 //! The `db` binary as a person or a pipeline runs it.
 
+mod backup;
 mod bad_input;
 mod demo;
 mod interrupted;

@@ -66,6 +66,12 @@ pub enum BackupError {
         /// The folder or database.
         name: String,
     },
+    /// No database can have this name.
+    #[error("no database can be called {name:?}: a name has 1 to 63 bytes, and the server would cut it")]
+    Name {
+        /// As it was asked for.
+        name: String,
+    },
     /// A table whose rows are not to be saved does not exist.
     #[error("there is no table {name} whose rows could be left out: write it qualified, as in public.events")]
     NoTable {

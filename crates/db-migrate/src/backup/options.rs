@@ -76,15 +76,6 @@ impl Default for RestoreOptions {
     }
 }
 
-/// How much of a backup is verified.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Depth {
-    /// That each file is as it was written.
-    Files,
-    /// That, and that a database made of it has the same schema and rows.
-    Restore,
-}
-
 /// Where a backup is restored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target<'a> {

@@ -52,6 +52,9 @@ pub async fn restore(
     // In lower case: nobody need quote it.
     let time = Utc::now().format("%Y%m%dt%H%M%S").to_string();
     let name = match target {
+        Target::Into(name) if name.is_empty() || name.len() > NAME_BYTES || name.contains('\0') => {
+            return Err(BackupError::Name { name: name.to_owned() });
+        }
         Target::Into(name) => name.to_owned(),
         Target::Replace(_) => derived(server.database(), "restore", &time),
     };

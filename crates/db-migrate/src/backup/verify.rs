@@ -5,7 +5,7 @@ use super::event::Progress;
 use super::files::{check_all, write_synced};
 use super::load::{load, restorer};
 use super::manifest::{self, Manifest, VERIFIED};
-use super::{BackupError, Depth, RestoreOptions};
+use super::{BackupError, RestoreOptions};
 use crate::{Scratch, Server};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -28,8 +28,23 @@ pub struct Verified {
     manifest: String,
 }
 
-/// Verifies a backup. A restore goes into a scratch database on `server`, which needs the roles that own things in the
-/// backup; it is dropped in the end however that turns out. `None` when nothing was restored.
+/// Sees that each file of a backup is as it was written; asks no server.
+///
+/// # Errors
+/// [`BackupError::Manifest`] and [`BackupError::Damaged`] with the files.
+///
+/// # Cancel safety
+/// It only reads.
+pub async fn verify_files(
+    backup: &Path,
+    progress: &mut (dyn FnMut(&super::BackupEvent<'_>) + Send),
+) -> Result<(), BackupError> {
+    check_all(backup, &Manifest::read(backup)?, progress).await
+}
+
+/// Verifies a backup: its files, and that a database made of it has the same schema and rows. It is restored into a
+/// scratch database on `server`, which needs the roles that own things in the backup; that is dropped in the end
+/// however it turns out.
 ///
 /// # Errors
 /// [`BackupError::Manifest`] and [`BackupError::Damaged`] with the files, [`BackupError::Differs`] with the tables.
@@ -39,15 +54,11 @@ pub struct Verified {
 pub async fn verify(
     server: &Server,
     backup: &Path,
-    depth: Depth,
     options: &RestoreOptions,
     progress: &mut (dyn FnMut(&super::BackupEvent<'_>) + Send),
-) -> Result<Option<Verified>, BackupError> {
+) -> Result<Verified, BackupError> {
     let manifest = Manifest::read(backup)?;
     check_all(backup, &manifest, progress).await?;
-    if depth == Depth::Files {
-        return Ok(None);
-    }
     let scratch = Scratch::shaped(server, &manifest.shape).await?;
     let outcome = prove(scratch.server(), backup, &manifest, options, progress).await;
     let dropped = scratch.drop().await;
@@ -56,7 +67,7 @@ pub async fn verify(
     let text = serde_json::to_vec_pretty(&verified);
     let path = backup.join(VERIFIED);
     write_synced(&path, &text.map_err(|error| BackupError::file("write", &path)(error.into()))?)?;
-    Ok(Some(verified))
+    Ok(verified)
 }
 
 /// What `verify` has found before, if it was this backup.
