@@ -56,6 +56,9 @@ pub(crate) struct FilesArgs {
     /// Value that ${KEY} stands for in the files
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = pair)]
     pub(crate) set: Vec<(String, String)>,
+    /// Make this tool's own history table before the first migration, for migrations that take it for granted
+    #[arg(long, value_name = "TOOL")]
+    pub(crate) create_table: Option<Format>,
     /// Schema of the history table
     #[arg(long, value_name = "SCHEMA", default_value = "public")]
     pub(crate) history_schema: String,

@@ -24,6 +24,14 @@ pub(super) fn format(args: &FilesArgs) -> Result<Format, Failed> {
 }
 
 fn read_all(args: &FilesArgs) -> Result<(Migrations, Option<Seen>), Failed> {
+    let (migrations, seen) = read_files(args)?;
+    Ok(match args.create_table {
+        Some(tool) => (migrations.with_table_of(tool)?, seen),
+        None => (migrations, seen),
+    })
+}
+
+fn read_files(args: &FilesArgs) -> Result<(Migrations, Option<Seen>), Failed> {
     let history = HistoryTable::in_schema(&args.history_schema)?;
     let Some(folder) = &args.dir else {
         return Ok((Migrations::embedded(db_model::MIGRATIONS)?.recorded_in(history), None));

@@ -7,8 +7,8 @@ use crate::Format;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ForeignError {
-    /// The format is our own, whose history needs no taking over.
-    #[error("there is nothing to take over from {format}: its history is read as it is")]
+    /// The format is our own, whose history needs neither taking over nor making.
+    #[error("{format} is our own format: its history table is made by itself and read as it is")]
     Own {
         /// The format.
         format: Format,

@@ -60,16 +60,6 @@ pub enum AdoptProblem {
         /// What the tool knows of it.
         why: String,
     },
-    /// One that comes before it was never applied.
-    #[error(
-        "{label} was never applied, though {later} after it was: apply it with the tool first, or give it a later version"
-    )]
-    Gap {
-        /// The one that is missing.
-        label: String,
-        /// One that comes after it and is applied.
-        later: String,
-    },
 }
 
 /// What each candidate was to the other tool. `candidates` are in the order in which they are applied.
@@ -179,12 +169,15 @@ impl Matcher<'_> {
             .pending
             .iter()
             .filter(|at| **at < last && versioned(at) && !undone(self.candidates[**at].label))
-            .map(|at| AdoptProblem::Gap {
-                label: self.candidates[*at].label.to_owned(),
-                later: self.candidates[last].label.to_owned(),
+            .map(|at| {
+                let text = format!(
+                    "it was never applied, though {} after it was: it is pending, and out of order",
+                    self.candidates[last].label
+                );
+                Note::new(self.candidates[*at].label, text)
             })
             .collect();
-        self.adoption.problems.extend(gaps);
+        self.adoption.notes.extend(gaps);
     }
 
     /// Whether a row is of a candidate.
@@ -294,8 +287,8 @@ mod tests {
                 "3 pending",
                 "! 5 failed there (why): mend what it left and tell the tool, then take over",
                 "! 7 failed there (why): mend what it left and tell the tool, then take over",
-                "! 3 was never applied, though 4 after it was: apply it with the tool first, or give it a later version",
                 "? 2: 2 was applied and undone there, so it is to be applied again",
+                "? 3: it was never applied, though 4 after it was: it is pending, and out of order",
             ],
         );
     }

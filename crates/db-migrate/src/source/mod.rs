@@ -13,11 +13,13 @@ pub(crate) mod template;
 
 pub use problem::SourceProblem;
 
+use crate::adopt::{ForeignError, create_statements};
 use crate::migration::{About, Body, Script};
 use crate::{Code, Embedded, Error, HistoryTable, Hooks, Migration, MigrationId, TransactionMode};
 use check::Numbering;
 use detect::Detected;
-use draft::{Draft, Kind};
+use draft::{Draft, Kind, Text};
+use formats::hook::{Hook, When};
 use formats::{Format, Note};
 use std::path::Path;
 use std::sync::Arc;
@@ -140,6 +142,27 @@ impl Migrations {
         };
         let at = self.ordered.iter().position(later).unwrap_or(self.ordered.len());
         self.ordered.insert(at, migration);
+        Ok(self)
+    }
+
+    /// The same migrations for a database in which the tool they were written for has never been: its history table is
+    /// made before the first of them, where it is not there, as migrations that grant on it or alter it expect.
+    ///
+    /// # Errors
+    /// [`Error::Foreign`] for our own format, whose table is made anyway.
+    pub fn with_table_of(mut self, tool: Format) -> Result<Self, Error> {
+        if tool == Format::Cairn {
+            return Err(ForeignError::Own { format: tool }.into());
+        }
+        let text = Text {
+            file: format!("the history table of {tool}"),
+            line: 1,
+            sql: create_statements(tool).to_owned(),
+            original: None,
+        };
+        let hooks = check::hooks(vec![Hook { when: When::BeforeAll, text }])
+            .map_err(|problems| Error::Source { from: "the program".to_owned(), problems })?;
+        self.hooks.before_all.splice(0..0, hooks.before_all);
         Ok(self)
     }
 

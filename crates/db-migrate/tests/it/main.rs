@@ -1,5 +1,6 @@
 //! What migrations do to a real and folders to the reader.
 
+mod adopt;
 mod apply;
 #[cfg(feature = "backup")]
 mod backup;
