@@ -3,7 +3,9 @@
 mod backup;
 mod bad_input;
 mod demo;
+mod fleet;
 mod interrupted;
+mod killed;
 mod migrate;
 mod up;
 

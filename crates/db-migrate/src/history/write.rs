@@ -90,6 +90,27 @@ impl HistoryTable {
         self.one(conn, query, format!("record a statement of {id}")).await
     }
 
+    /// Whether the table has a valid index that came after the last record of a migration that is under way. The server
+    /// chose its name, so what tells is that its row in the catalogue was written by a later transaction.
+    pub(crate) async fn is_older_than_an_index(
+        &self,
+        conn: &mut PgConnection,
+        id: &MigrationId,
+        table: &str,
+    ) -> Result<bool, Error> {
+        let sql = format!(
+            "SELECT EXISTS (SELECT FROM {self} AS record JOIN pg_index AS made ON age(made.xmin) < age(record.xmin) \
+             WHERE record.id = $1 AND record.outcome {LIVE} AND made.indrelid = to_regclass($2) AND made.indisvalid)"
+        );
+        sqlx::query_scalar(AssertSqlSafe(sql))
+            .persistent(false)
+            .bind(id.as_str())
+            .bind(table)
+            .fetch_one(conn)
+            .await
+            .map_err(Error::during(format!("ask whether {table} has a new index")))
+    }
+
     /// Records that a migration that was under way is applied, with the text that it has now.
     pub(crate) async fn finish(
         &self,

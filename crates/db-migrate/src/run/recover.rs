@@ -167,7 +167,13 @@ async fn settle(
     if row.error.is_some() {
         return Ok(done);
     }
-    let happened = match (has_happened(runner.conn, &effect).await?, how.statement_ran) {
+    let known = match &effect {
+        Effect::CreateIndex { name: None, table } => {
+            Some(runner.history.is_older_than_an_index(runner.conn, &row.id, table).await?)
+        }
+        effect => has_happened(runner.conn, effect).await?,
+    };
+    let happened = match (known, how.statement_ran) {
         (Some(happened), _) | (None, Some(happened)) => happened,
         (None, None) => {
             return Err(Error::Undecided {
