@@ -36,7 +36,7 @@ impl MigrationId {
     /// `1_02`).
     #[must_use]
     pub fn is_meant_by(&self, typed: &str) -> bool {
-        self.as_str() == typed || numbers(&self.0).is_some_and(|own| numbers(typed) == Some(own))
+        VersionKey::of(&self.0) == VersionKey::of(typed)
     }
 
     /// The number of our own format, if it is one.
@@ -58,14 +58,24 @@ impl MigrationId {
     }
 }
 
-/// The numbers between dots and underscores, without zeros at the end.
-fn numbers(text: &str) -> Option<Vec<u128>> {
-    let mut numbers: Vec<u128> =
-        text.split(['.', '_']).map(|part| part.parse().ok()).collect::<Option<_>>()?;
-    while numbers.len() > 1 && numbers.last() == Some(&0) {
-        numbers.pop();
+/// What two ways to write a version have in common, in the order of versions.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum VersionKey {
+    /// The numbers between dots and underscores, without zeros at the end.
+    Numbers(Vec<u128>),
+    /// All of it, where something else is between them.
+    Text(Box<str>),
+}
+
+impl VersionKey {
+    pub(crate) fn of(version: &str) -> Self {
+        let numbers: Option<Vec<u128>> = version.split(['.', '_']).map(|part| part.parse().ok()).collect();
+        let Some(mut numbers) = numbers else { return Self::Text(version.into()) };
+        while numbers.len() > 1 && numbers.last() == Some(&0) {
+            numbers.pop();
+        }
+        Self::Numbers(numbers)
     }
-    Some(numbers)
 }
 
 impl fmt::Display for MigrationId {

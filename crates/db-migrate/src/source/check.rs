@@ -3,8 +3,8 @@
 use super::SourceProblem;
 use super::draft::{Draft, Kind, Text};
 use super::formats::hook::{Hook, When};
-use super::graph;
 use super::meta::Meta;
+use super::order::{Known, Padding, order, replaced_numbers};
 use crate::migration::{Body, Script};
 use crate::script::{self, Statement, Unsound, Unterminated};
 use crate::{Hooks, Migration, MigrationId, TransactionMode};
@@ -25,13 +25,14 @@ pub(super) fn check(drafts: Vec<Draft>, numbering: Numbering) -> Result<Vec<Migr
     let drafts = unique(drafts, &mut problems);
     let metas: Vec<Meta> = drafts.iter().map(|draft| meta(draft, &mut problems)).collect();
     if numbering == Numbering::Strict {
-        check_gaps(&drafts, &mut problems);
+        check_gaps(&drafts, &replaced_numbers(&metas), &mut problems);
     }
-    let order = order(&drafts, &metas, &mut problems);
+    let known = Known::new(&drafts);
+    let order = order(&drafts, &metas, &known, &mut problems);
     let mut migrations: Vec<Option<Migration>> = drafts
         .into_iter()
         .zip(metas)
-        .map(|(draft, meta)| build(draft, meta, numbering, &mut problems))
+        .map(|(draft, meta)| build(draft, meta, numbering, &known, &mut problems))
         .collect();
     if !problems.is_empty() {
         return Err(problems);
@@ -91,47 +92,23 @@ fn annotations(up: Option<&Text>) -> String {
         .collect()
 }
 
-fn check_gaps(drafts: &[Draft], problems: &mut Vec<SourceProblem>) {
+fn check_gaps(drafts: &[Draft], replaced: &BTreeSet<u32>, problems: &mut Vec<SourceProblem>) {
     let mut last = 0;
     for draft in drafts {
         let Some(number) = MigrationId::new(&draft.version).and_then(|id| id.number()) else { continue };
-        if number > last + 1 {
-            let missing = MigrationId::numbered(last + 1);
+        if let Some(missing) = (last + 1..number).find(|missing| !replaced.contains(missing)) {
+            let missing = MigrationId::numbered(missing);
             problems.push(SourceProblem::Gap { missing, before: draft.label.clone() });
         }
         last = number;
     }
 }
 
-fn order(drafts: &[Draft], metas: &[Meta], problems: &mut Vec<SourceProblem>) -> Vec<usize> {
-    if metas.iter().all(|meta| meta.depends_on.is_empty()) {
-        return (0..drafts.len()).collect();
-    }
-    let by_version: HashMap<&str, usize> =
-        drafts.iter().enumerate().map(|(at, draft)| (draft.version.as_str(), at)).collect();
-    let mut needs = vec![Vec::new(); drafts.len()];
-    for (at, meta) in metas.iter().enumerate() {
-        for number in &meta.depends_on {
-            match by_version.get(MigrationId::numbered(*number).as_str()) {
-                Some(other) => needs[at].push(*other),
-                None => problems.push(SourceProblem::UnknownDependency {
-                    label: drafts[at].label.clone(),
-                    depends_on: *number,
-                }),
-            }
-        }
-    }
-    graph::order(&needs).unwrap_or_else(|cycle| {
-        let labels = cycle.into_iter().map(|at| drafts[at].label.clone()).collect();
-        problems.push(SourceProblem::Cycle { labels });
-        Vec::new()
-    })
-}
-
 fn build(
     draft: Draft,
     meta: Meta,
     numbering: Numbering,
+    known: &Known,
     problems: &mut Vec<SourceProblem>,
 ) -> Option<Migration> {
     let Some(id) = MigrationId::new(&draft.version) else {
@@ -147,14 +124,16 @@ fn build(
     // The way back asks for a transaction as little as the way there does; what it needs is seen by its statements.
     let back = if mode == TransactionMode::None { mode } else { TransactionMode::Auto };
     let down = draft.down.map(|text| read_script(text, back, numbering, problems));
-    let ids = |numbers: Vec<u32>| numbers.into_iter().map(MigrationId::numbered).collect();
+    let padding = if numbering == Numbering::Strict { Padding::Own } else { Padding::AsWritten };
+    let ids =
+        |versions: &[String]| versions.iter().filter_map(|version| known.resolve(version, padding)).collect();
     Some(Migration {
         id,
         name: draft.name,
         label: draft.label,
         kind: if meta.repeatable { Kind::Repeatable } else { draft.kind },
-        depends_on: ids(meta.depends_on),
-        replaces: ids(meta.replaces),
+        depends_on: ids(&meta.depends_on),
+        replaces: ids(&meta.replaces),
         about: meta.about,
         up,
         down,
@@ -267,6 +246,45 @@ mod tests {
     }
 
     #[test]
+    fn one_that_replaces_others_stands_where_they_stood() {
+        let ids = |drafts: &[Draft]| -> Vec<String> {
+            strictly(drafts).expect("sound").iter().map(|found| found.id().to_string()).collect()
+        };
+        let both = [
+            draft("0001_a", ""),
+            draft("0002_b", ""),
+            draft("0003_c", ""),
+            draft("0004_s", "replaces = [1, 2]"),
+        ];
+        assert_eq!(ids(&both), ["0001", "0002", "0004", "0003"]);
+        let rest = [draft("0003_c", ""), draft("0004_s", "replaces = [1, 2]")];
+        assert_eq!(ids(&rest), ["0004", "0003"]);
+        let replaced = strictly(&rest).expect("sound")[0].replaces.clone();
+        assert_eq!(replaced, [MigrationId::numbered(1), MigrationId::numbered(2)]);
+        let gap = [draft("0003_c", ""), draft("0004_s", "replaces = [1]")];
+        refuses(&gap, &[P::Gap { missing: MigrationId::numbered(2), before: "0003_c".into() }]);
+    }
+
+    #[test]
+    fn other_tools_versions_are_referred_to_as_they_are() {
+        let annotated = |label: &str, annotation: &str| Draft {
+            meta: None,
+            up: text(format!("{label}.sql"), &format!("{annotation}\nSELECT 1;")),
+            ..draft(label, "")
+        };
+        let drafts = vec![
+            annotated("000001_a", ""),
+            annotated("000002_b", "-- cairn: depends_on = [1]"),
+            annotated("20240101000000_c", "-- cairn: replaces = [1, \"000000\"]"),
+        ];
+        let found = check(drafts, Numbering::Foreign).expect("sound");
+        assert_eq!(found[2].label(), "000002_b", "what stands for others comes where they did");
+        assert_eq!(found[2].depends_on()[0].as_str(), "000001");
+        let replaced: Vec<_> = found[1].replaces.iter().map(MigrationId::as_str).collect();
+        assert_eq!(replaced, ["000001", "000000"]);
+    }
+
+    #[test]
     fn says_everything_at_once() {
         refuses(
             &[
@@ -284,7 +302,7 @@ mod tests {
                 },
                 P::Gap { missing: MigrationId::numbered(1), before: "0002_a".into() },
                 P::Gap { missing: MigrationId::numbered(3), before: "0005_c".into() },
-                P::UnknownDependency { label: "0005_c".into(), depends_on: 7 },
+                P::UnknownDependency { label: "0005_c".into(), depends_on: "7".into() },
                 P::NoUp { label: "0005_c".into() },
             ],
         );

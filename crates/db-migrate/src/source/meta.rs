@@ -10,8 +10,9 @@ use toml::{Table, Value};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Meta {
     pub(super) about: About,
-    pub(super) depends_on: Vec<u32>,
-    pub(super) replaces: Vec<u32>,
+    /// Versions of others as they are written here: numbers of our own format without their zeros.
+    pub(super) depends_on: Vec<String>,
+    pub(super) replaces: Vec<String>,
     pub(super) mode: TransactionMode,
     pub(super) repeatable: bool,
 }
@@ -48,11 +49,12 @@ impl Meta {
                 self.about.description = value.as_str().ok_or("description must be a string")?.to_owned();
             }
             "depends_on" => {
-                self.depends_on =
-                    numbers(value).ok_or("depends_on must be a list of numbers, as in [1, 2]")?;
+                self.depends_on = versions(value)
+                    .ok_or("depends_on must be a list of versions, as in [1, \"20240101\"]")?;
             }
             "replaces" => {
-                self.replaces = numbers(value).ok_or("replaces must be a list of numbers, as in [1, 2]")?;
+                self.replaces =
+                    versions(value).ok_or("replaces must be a list of versions, as in [1, \"20240101\"]")?;
             }
             "transaction" => {
                 self.mode = match value.as_bool().ok_or("transaction must be true or false")? {
@@ -108,8 +110,13 @@ pub fn duration(text: &str) -> Option<Duration> {
     number.checked_mul(milliseconds).map(Duration::from_millis)
 }
 
-fn numbers(value: &Value) -> Option<Vec<u32>> {
-    value.as_array()?.iter().map(|item| item.as_integer().and_then(|number| number.try_into().ok())).collect()
+fn versions(value: &Value) -> Option<Vec<String>> {
+    let version = |item: &Value| match item {
+        Value::Integer(number) if *number >= 0 => Some(number.to_string()),
+        Value::String(text) if !text.is_empty() => Some(text.clone()),
+        _ => None,
+    };
+    value.as_array()?.iter().map(version).collect()
 }
 
 fn names(value: &Value) -> Option<BTreeSet<String>> {
@@ -165,8 +172,8 @@ mod tests {
             Meta::parse(text),
             Ok(Meta {
                 about,
-                depends_on: vec![1, 3],
-                replaces: vec![1],
+                depends_on: vec!["1".into(), "3".into()],
+                replaces: vec!["1".into()],
                 mode: TransactionMode::None,
                 repeatable: true
             })
@@ -182,9 +189,9 @@ mod tests {
                 "unknown key \"colour\": known are depends_on, description, environment, estimate, repeatable, replaces, \
                  risk, tags, transaction",
             ),
-            ("depends_on = 1", "depends_on must be a list of numbers, as in [1, 2]"),
-            ("depends_on = [-1]", "depends_on must be a list of numbers, as in [1, 2]"),
-            ("depends_on = ['0001']", "depends_on must be a list of numbers, as in [1, 2]"),
+            ("depends_on = 1", "depends_on must be a list of versions, as in [1, \"20240101\"]"),
+            ("depends_on = [-1]", "depends_on must be a list of versions, as in [1, \"20240101\"]"),
+            ("replaces = ['']", "replaces must be a list of versions, as in [1, \"20240101\"]"),
             ("transaction = 'no'", "transaction must be true or false"),
             ("description = 1", "description must be a string"),
             ("risk = 'huge'", r#"risk must be "low", "medium" or "high", not "huge""#),

@@ -7,6 +7,7 @@ pub(crate) mod embedded;
 pub(crate) mod formats;
 mod graph;
 pub(crate) mod meta;
+mod order;
 mod problem;
 mod read;
 pub(crate) mod template;

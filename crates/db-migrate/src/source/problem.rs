@@ -90,12 +90,12 @@ pub enum SourceProblem {
         reason: String,
     },
     /// It depends on a migration that is not there.
-    #[error("{label}/meta.toml: depends_on names {depends_on}, which does not exist")]
+    #[error("{label}: depends_on names {depends_on}, which does not exist")]
     UnknownDependency {
         /// The migration.
         label: String,
         /// The number it names.
-        depends_on: u32,
+        depends_on: String,
     },
     /// Migrations wait for each other.
     #[error("{} wait for each other: drop one depends_on", labels.join(" -> "))]

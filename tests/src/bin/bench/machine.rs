@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, env, fs, path::Path, process::Command, thread};
 const CRATES: &[&str] = &[
     "bb8",
     "bb8-postgres",
+    "db-migrate",
     "db-pool",
     "db-query",
     "deadpool",

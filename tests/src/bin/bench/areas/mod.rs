@@ -1,6 +1,7 @@
 //! The areas, one a file.
 
 mod demo;
+mod migrate;
 mod pool;
 mod query;
 mod startup;
@@ -8,7 +9,7 @@ mod startup;
 use crate::{Failure, row::Row};
 
 /// In the order in which they are run.
-pub(crate) const AREAS: &[&str] = &["startup", "pool", "query", "demo"];
+pub(crate) const AREAS: &[&str] = &["startup", "pool", "query", "migrate", "demo"];
 
 /// Measures one of [`AREAS`].
 pub(crate) async fn run(area: &str) -> Result<Vec<Row>, Failure> {
@@ -16,6 +17,7 @@ pub(crate) async fn run(area: &str) -> Result<Vec<Row>, Failure> {
         "startup" => startup::run().await,
         "pool" => pool::run().await,
         "query" => query::run().await,
+        "migrate" => migrate::run().await,
         "demo" => demo::run().await,
         other => Err(format!("there is no area {other}").into()),
     }
