@@ -122,6 +122,7 @@ failed_from!(
     db_migrate::backup::BackupError,
     db_embedded::Error,
     db_migrate::Error,
+    db_migrate::SquashError,
     db_tasks::Error,
     sqlx::Error,
     crate::demo::StoreError

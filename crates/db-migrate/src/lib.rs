@@ -43,6 +43,8 @@ mod script;
 mod server;
 mod shape;
 mod source;
+#[cfg(feature = "backup")]
+mod squash;
 
 pub use adopt::{
     AdoptProblem, ForeignChecksum, ForeignError, ForeignRow, ForeignState, TableName, create_statements,
@@ -69,7 +71,9 @@ pub use server::Server;
 pub use source::detect::Detected;
 pub use source::draft::Kind;
 pub use source::embedded::Embedded;
-pub use source::formats::{Format, Note, UnknownFormat};
+pub use source::formats::{Format, NewFile, NewMigration, Note, Project, UnknownFormat};
 pub use source::meta::duration;
 pub use source::template::Variables;
 pub use source::{Migrations, Seen, SourceProblem};
+#[cfg(feature = "backup")]
+pub use squash::{SquashError, Squashed, squash};

@@ -40,7 +40,9 @@ pub(crate) enum MigrateAction {
     Baseline(ToArgs),
     /// Take a database over that another tool has migrated, by its own history; runs nothing
     Adopt(AdoptArgs),
-    /// Write the files of a new migration
+    /// Make one migration of the first ones: what they leave in an empty database, proved to be the same
+    Squash(SquashArgs),
+    /// Write the files of a new migration, as the folder's format has them
     New(NewArgs),
 }
 
@@ -197,6 +199,9 @@ pub(crate) struct NewArgs {
     /// Folder of migrations
     #[arg(long, value_name = "DIR", default_value = "migrations")]
     pub(crate) dir: PathBuf,
+    /// Their format: auto, cairn, sqlx, refinery, flyway, golang-migrate, dbmate, goose, diesel, prisma
+    #[arg(long, default_value = "auto", value_parser = format)]
+    pub(crate) format: Wanted,
     /// What it may cost those who use the database meanwhile: low, medium, high
     #[arg(long, value_parser = risk)]
     pub(crate) risk: Option<Risk>,
@@ -206,6 +211,23 @@ pub(crate) struct NewArgs {
     /// Run it statement by statement
     #[arg(long)]
     pub(crate) no_transaction: bool,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct SquashArgs {
+    /// What the new migration is called, in lower-case words joined by underscores
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+    /// The last one that it stands for; all unless given
+    #[arg(long, value_name = "MIGRATION")]
+    pub(crate) to: Option<String>,
+    /// Print it, and write no file
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Folder of PostgreSQL's programs; where distributions keep them unless given
+    #[arg(long, value_name = "DIR")]
+    pub(crate) tools: Option<PathBuf>,
 }
 
 fn format(text: &str) -> Result<Wanted, String> {

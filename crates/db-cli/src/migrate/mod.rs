@@ -4,6 +4,7 @@ pub(crate) mod args;
 mod files;
 mod new;
 mod render;
+mod squash;
 
 use crate::{
     Exit, Failed, backup,
@@ -34,6 +35,7 @@ pub(crate) async fn run(args: &MigrateArgs, format: Format) -> Result<Exit, Fail
         MigrateAction::Repair(args) => repair(args, format).await,
         MigrateAction::Baseline(args) => baseline(args, format).await,
         MigrateAction::Adopt(args) => adopt(args, format).await,
+        MigrateAction::Squash(args) => squash::run(args, format).await,
         MigrateAction::New(args) => new::run(args, format),
     }
 }

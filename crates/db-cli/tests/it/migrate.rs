@@ -143,3 +143,65 @@ async fn a_database_of_another_tool_is_taken_over() {
     })
     .await;
 }
+
+#[test]
+fn a_new_migration_is_named_as_the_folders_format_has_it() {
+    let folder = folder();
+    write(folder.path(), "m/V1__a.sql", "SELECT 1;");
+    write(folder.path(), "m/V9__b.sql", "SELECT 1;");
+    expect(
+        &run(folder.path(), &["migrate", "new", "c", "--dir", "m", "--format", "flyway"]),
+        0,
+        "m/V10__c.sql",
+    );
+    let text = std::fs::read_to_string(folder.path().join("m/V10__c.sql")).expect("a file");
+    assert!(text.starts_with("-- cairn: description = \"c\"\n"), "{text}");
+    expect(
+        &run(folder.path(), &["migrate", "new", "first", "--dir", "n", "--format", "goose"]),
+        0,
+        "_first.sql",
+    );
+}
+
+#[tokio::test]
+async fn many_migrations_become_one() {
+    empty_db(|fresh| async move {
+        let folder = folder();
+        let at = |arguments: &[&str]| migrate(folder.path(), &fresh, &[arguments, &["--dir", "m"]].concat());
+        write(folder.path(), "m/0001_a/up.sql", "CREATE TABLE a (id int); INSERT INTO a VALUES (1), (2);");
+        write(
+            folder.path(),
+            "m/0002_b/up.sql",
+            "ALTER TABLE a ADD COLUMN name text DEFAULT E'x\n--\n\n\ny';",
+        );
+        write(folder.path(), "m/0003_c/up.sql", "CREATE INDEX CONCURRENTLY a_name_idx ON a (name);");
+        write(folder.path(), "m/0004_d/up.sql", "DROP INDEX a_name_idx;");
+        expect(&at(&["up", "--count", "3"]), 0, "3 migrations applied");
+        expect(&at(&["squash", "all", "--to", "3", "--dry-run"]), 0, "CREATE INDEX a_name_idx");
+        expect(&at(&["squash", "all", "--to", "3"]), 0, "it stands for 3 migrations");
+        let meta = std::fs::read_to_string(folder.path().join("m/0005_all/meta.toml")).expect("a file");
+        assert_eq!(meta, "description = \"all\"\nreplaces = [1, 2, 3]\n");
+        expect(&at(&["plan"]), 3, "to apply  0005_all (only recorded, as what it replaces is applied)");
+        expect(&at(&["up"]), 0, "2 migrations applied");
+        for old in ["0001_a", "0002_b", "0003_c"] {
+            std::fs::remove_dir_all(folder.path().join("m").join(old)).expect("removed");
+        }
+        expect(&at(&["status"]), 0, "applied  0005_all");
+        expect(&at(&["squash", "both"]), 0, "it stands for 2 migrations");
+    })
+    .await;
+    empty_db(|fresh| async move {
+        let folder = folder();
+        let at = |arguments: &[&str]| migrate(folder.path(), &fresh, &[arguments, &["--dir", "m"]].concat());
+        write(folder.path(), "m/0001_a/up.sql", "CREATE TABLE a AS SELECT now() AS at;");
+        expect(&at(&["squash", "all"]), 1, "there is nothing to squash: 1 versioned migrations");
+        write(folder.path(), "m/0002_b/up.sql", "CREATE TABLE b (id int);");
+        write(folder.path(), "m/0002_b/meta.toml", "environment = 'staging'\n");
+        expect(&at(&["squash", "all"]), 1, "0002_b is only for staging");
+        std::fs::remove_file(folder.path().join("m/0002_b/meta.toml")).expect("removed");
+        expect(&at(&["squash", "all"]), 0, "it stands for 2 migrations");
+        expect(&at(&["up"]), 0, "1 migration applied");
+        expect(&at(&["status"]), 0, "applied  0003_all");
+    })
+    .await;
+}

@@ -23,7 +23,7 @@ const MOST_LINE_BYTES: usize = 1024;
 ///
 /// # Cancel safety
 /// When the future is dropped, the program and all its workers are killed.
-pub(super) async fn run(
+pub(crate) async fn run(
     tool: &Tool,
     server: &Server,
     arguments: &[OsString],

@@ -205,7 +205,7 @@ impl fmt::Display for Damage {
 
 impl BackupError {
     /// For `map_err`: says what was tried, and with which file.
-    pub(super) fn file(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn file(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::File { action, path: path.into(), source }
     }
 }

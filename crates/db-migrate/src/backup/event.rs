@@ -80,7 +80,7 @@ impl fmt::Display for BackupEvent<'_> {
 }
 
 /// Whom to tell.
-pub(super) type Progress<'a> = dyn FnMut(&BackupEvent<'_>) + Send + 'a;
+pub(crate) type Progress<'a> = dyn FnMut(&BackupEvent<'_>) + Send + 'a;
 
 /// A phase that goes on.
 pub(super) struct Stage {

@@ -5,7 +5,7 @@
 //! [`verify`](verify()) restores it into a database of its own and compares. No function here prompts or reads the
 //! environment other than `PATH`.
 
-mod child;
+pub(crate) mod child;
 mod compare;
 mod create;
 mod error;
@@ -18,12 +18,12 @@ mod options;
 mod partial;
 mod prune;
 mod restore;
-mod rows;
+pub(crate) mod rows;
 mod sequences;
 mod settings;
 mod swap;
-mod temporary;
-mod tools;
+pub(crate) mod temporary;
+pub(crate) mod tools;
 mod verify;
 
 pub use create::create;

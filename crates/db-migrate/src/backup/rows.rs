@@ -23,7 +23,7 @@ const RANGES_SINCE: u32 = 140_000;
 
 /// A table that has rows of its own.
 #[derive(Clone, Debug, FromRow)]
-pub(super) struct Table {
+pub(crate) struct Table {
     /// Qualified and quoted.
     pub(super) name: String,
     /// Those that are stored, as a list for SQL.
@@ -34,7 +34,7 @@ pub(super) struct Table {
 }
 
 /// A session whose settings make the text of a row the same everywhere, and that no timeout of the database ends.
-pub(super) async fn open(server: &Server) -> Result<PgConnection, Error> {
+pub(crate) async fn open(server: &Server) -> Result<PgConnection, Error> {
     let mut conn = server.connect().await?;
     let sql = format!(
         "{}; SELECT set_config('row_security', 'off', false); \
@@ -49,7 +49,7 @@ pub(super) async fn open(server: &Server) -> Result<PgConnection, Error> {
 }
 
 /// The tables whose rows `pg_dump` saves.
-pub(super) async fn tables(conn: &mut PgConnection) -> Result<Vec<Table>, Error> {
+pub(crate) async fn tables(conn: &mut PgConnection) -> Result<Vec<Table>, Error> {
     sqlx::query_as(
         "SELECT format('%I.%I', nspname, relname) AS name, \
                 coalesce((SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute \
@@ -69,7 +69,7 @@ pub(super) async fn tables(conn: &mut PgConnection) -> Result<Vec<Table>, Error>
 }
 
 /// Hashes tables in the order given; those in `left_out` are only named. Without a snapshot nobody may be writing.
-pub(super) async fn hash(
+pub(crate) async fn hash(
     server: &Server,
     tables: &[Table],
     left_out: &[String],

@@ -4,16 +4,16 @@ use super::BackupError;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-pub(super) struct Temporary(PathBuf);
+pub(crate) struct Temporary(PathBuf);
 
 impl Temporary {
-    pub(super) fn create() -> Result<Self, BackupError> {
+    pub(crate) fn create() -> Result<Self, BackupError> {
         let path = env::temp_dir().join(format!("cairn_restore_{:016x}", rand::random::<u64>()));
         fs::create_dir(&path).map_err(BackupError::file("create", &path))?;
         Ok(Self(path))
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.0
     }
 }

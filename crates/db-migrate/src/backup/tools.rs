@@ -42,7 +42,7 @@ impl Default for ToolSearch {
 
 /// A program that was found.
 #[derive(Clone, Debug)]
-pub(super) struct Tool {
+pub(crate) struct Tool {
     pub(super) name: &'static str,
     pub(super) path: PathBuf,
     pub(super) version: String,
@@ -51,7 +51,7 @@ pub(super) struct Tool {
 
 /// The oldest that is new enough: `pg_dump` reads servers that are older, not newer, and an archive of a newer one may
 /// not be read by an older `pg_restore`.
-pub(super) async fn find(
+pub(crate) async fn find(
     name: &'static str,
     major: u32,
     search: &ToolSearch,

@@ -21,7 +21,7 @@ use check::Numbering;
 use detect::Detected;
 use draft::{Draft, Kind, Text};
 use formats::hook::{Hook, When};
-use formats::{Format, Note};
+use formats::{Format, Note, Present, Project};
 use std::path::Path;
 use std::sync::Arc;
 use template::Variables;
@@ -75,6 +75,25 @@ impl Migrations {
         Ok((migrations, Seen { detected, notes: reading.notes }))
     }
 
+    /// Looks at what a directory has by the names of its files, so that one more can be written; what is in them need not
+    /// be finished.
+    ///
+    /// # Errors
+    /// [`Error::Source`] when it cannot be read, or is of no format or more than one.
+    pub fn look(directory: &Path, format: Option<Format>) -> Result<Project, Error> {
+        let reading = read::read(directory, format, &Variables::default());
+        let Some(detected) = reading.detected else {
+            return Err(Error::Source { from: directory.display().to_string(), problems: reading.problems });
+        };
+        let present = |draft: Draft| Present {
+            version: draft.version,
+            label: draft.label,
+            kind: draft.kind,
+            is_reversible: draft.down.is_some(),
+        };
+        Ok(Project { format: detected.format, present: reading.drafts.into_iter().map(present).collect() })
+    }
+
     /// Takes migrations that were compiled in.
     ///
     /// # Errors
@@ -90,6 +109,20 @@ impl Migrations {
         // The number of five digits comes after that of four.
         drafts.sort_by(|a, b| (a.version.len(), &a.version).cmp(&(b.version.len(), &b.version)));
         Self::of(drafts, Numbering::Strict, Ok(Hooks::default()), problems, "the program")
+    }
+
+    /// One script, as it is.
+    #[cfg(feature = "backup")]
+    pub(crate) fn single(label: &str, sql: &str) -> Result<Self, Error> {
+        let up = Text { file: label.to_owned(), line: 1, sql: sql.to_owned(), original: None };
+        let draft = Draft {
+            version: "1".to_owned(),
+            name: label.to_owned(),
+            label: label.to_owned(),
+            up: Some(up),
+            ..Draft::default()
+        };
+        Self::of(vec![draft], Numbering::Foreign, Ok(Hooks::default()), Vec::new(), label)
     }
 
     fn of(

@@ -22,6 +22,8 @@ mod repair;
 mod revert;
 mod schema;
 mod scratch;
+#[cfg(feature = "backup")]
+mod squash;
 
 use db_migrate::{Embedded, Error, Migrations, Options, Report, RevertTo};
 use sqlx::PgConnection;

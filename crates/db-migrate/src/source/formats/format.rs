@@ -4,10 +4,11 @@ use std::fmt;
 use std::str::FromStr;
 
 /// A layout of migration files that is read in place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Format {
     /// Our own: folders `0001_name` with `up.sql`, and where wanted `down.sql` and `meta.toml`.
+    #[default]
     Cairn,
     /// sqlx: `20240101120000_name.sql`, or the same with `.up.sql` and `.down.sql`.
     Sqlx,

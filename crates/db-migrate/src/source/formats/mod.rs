@@ -21,6 +21,7 @@ mod refinery;
 mod signs;
 mod sqlx;
 pub(crate) mod tree;
+mod written;
 
 #[cfg(test)]
 mod shown;
@@ -28,6 +29,8 @@ mod shown;
 pub use format::{Format, UnknownFormat};
 pub use note::Note;
 pub(crate) use signs::{Claim, claims, is_clue, other_tool};
+pub(crate) use written::Present;
+pub use written::{NewFile, NewMigration, Project};
 
 use super::template::Variables;
 use builder::{Builder, Contents};
