@@ -1,7 +1,7 @@
 //! Writes the history.
 
-use super::HistoryTable;
 use super::row::{LIVE, Outcome};
+use super::{HistoryTable, Statements};
 use crate::{Checksum, Error, Migration, MigrationId};
 use chrono::{DateTime, Utc};
 use sqlx::postgres::PgArguments;
@@ -187,9 +187,8 @@ impl HistoryTable {
         self.one(conn, query, format!("accept the text of {id}")).await
     }
 
-    /// Without a name, as a pooler between us and the server may hand the next statement to another session.
     fn query<'q>(&self, sql: String) -> Query<'q, Postgres, PgArguments> {
-        sqlx::query(AssertSqlSafe(sql)).persistent(false)
+        sqlx::query(AssertSqlSafe(sql)).persistent(self.statements == Statements::Prepared)
     }
 
     /// Runs what must find its row.

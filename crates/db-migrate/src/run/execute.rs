@@ -4,8 +4,8 @@ use super::options::in_milliseconds;
 use super::retry::{is_worth_it, pause_after};
 use super::send::send;
 use super::watch::{Tell, Watch};
-use super::{Blocker, Event, Options, Settings, lock};
-use crate::history::{Begun, Ended};
+use super::{Blocker, DeployLock, Event, Options, Settings, lock};
+use crate::history::{Begun, Ended, Statements};
 use crate::migration::{Body, Script};
 use crate::script::{Class, Segment};
 use crate::{Error, HistoryTable, Left, Migration};
@@ -25,7 +25,7 @@ pub(crate) enum Direction {
 /// Runs migrations on a session.
 pub(crate) struct Runner<'r> {
     pub(crate) conn: &'r mut PgConnection,
-    pub(crate) history: &'r HistoryTable,
+    pub(crate) history: HistoryTable,
     pub(crate) options: &'r Options,
     pub(crate) tell: Tell<'r>,
     watch: Watch,
@@ -47,14 +47,18 @@ enum Record {
 impl<'r> Runner<'r> {
     pub(crate) async fn open(
         conn: &'r mut PgConnection,
-        history: &'r HistoryTable,
+        history: &HistoryTable,
         options: &'r Options,
         tell: Tell<'r>,
     ) -> Result<Self, Error> {
         super::settings::prepare(conn, options).await?;
         let settings = Settings::read(conn).await?;
         let watch = Watch::open(conn, options).await?;
-        Ok(Self { conn, history, options, tell, watch, settings })
+        let statements = match options.deploy_lock {
+            DeployLock::Session => Statements::Prepared,
+            DeployLock::Transaction => Statements::Unnamed,
+        };
+        Ok(Self { conn, history: history.with(statements), options, tell, watch, settings })
     }
 
     /// Runs a migration from its statement `from` on, which is 0 unless it was half done.
@@ -65,6 +69,7 @@ impl<'r> Runner<'r> {
         from: usize,
     ) -> Result<Duration, Error> {
         let start = Instant::now();
+        self.forget_statements(migration).await?;
         let script = match (direction, &migration.down) {
             (Direction::Up, _) => &migration.up,
             (Direction::Down, Some(down)) => down,
@@ -85,6 +90,24 @@ impl<'r> Runner<'r> {
             self.settings.restore(self.conn).await?;
         }
         outcome.map(|()| start.elapsed())
+    }
+
+    /// One that makes the server forget what is prepared would leave us with names of nothing.
+    async fn forget_statements(&mut self, migration: &Migration) -> Result<(), Error> {
+        let forgets = |script: &Script| match &script.body {
+            Body::Sql(statements) => statements.iter().any(|statement| {
+                let text = statement.text.to_ascii_uppercase();
+                text.contains("DEALLOCATE") || text.contains("DISCARD")
+            }),
+            Body::Code(_) => true,
+        };
+        if self.history.statements() == Statements::Prepared
+            && (forgets(&migration.up) || migration.down.as_ref().is_some_and(forgets))
+        {
+            self.history = self.history.with(Statements::Unnamed);
+            self.conn.clear_cached_statements().await.map_err(Error::during("forget what is prepared"))?;
+        }
+        Ok(())
     }
 
     async fn run_script(
@@ -194,7 +217,7 @@ impl<'r> Runner<'r> {
         for attempt in 1.. {
             let work = once(
                 &mut *self.conn,
-                self.history,
+                &self.history,
                 migration,
                 direction,
                 script,
@@ -298,7 +321,7 @@ impl<'r> Runner<'r> {
         direction: Direction,
         record: Record,
     ) -> Result<(), Error> {
-        write(self.conn, self.history, migration, direction, record).await
+        write(self.conn, &self.history, migration, direction, record).await
     }
 }
 
