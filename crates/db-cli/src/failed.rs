@@ -123,6 +123,7 @@ failed_from!(
     db_embedded::Error,
     db_migrate::Error,
     db_migrate::SquashError,
+    db_migrate::PinError,
     db_tasks::Error,
     sqlx::Error,
     crate::demo::StoreError

@@ -31,7 +31,7 @@ pub(crate) enum MigrateAction {
     /// Show what is applied and what is pending; exit code 3 when something is
     Status(RunArgs),
     /// Read the files and say what is wrong with them; asks no server
-    Validate(FilesArgs),
+    Validate(ValidateArgs),
     /// Finish or undo what was half done, and rebuild invalid indexes
     Recover(RecoverArgs),
     /// Accept files that were edited or removed after they were applied
@@ -64,6 +64,18 @@ pub(crate) struct FilesArgs {
     /// Schema of the history table
     #[arg(long, value_name = "SCHEMA", default_value = "public")]
     pub(crate) history_schema: String,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ValidateArgs {
+    #[command(flatten)]
+    pub(crate) files: FilesArgs,
+    /// File with the checksums of the migrations that have landed: tells which were edited since
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pins: Option<PathBuf>,
+    /// Add what is new to that file
+    #[arg(long, requires = "pins")]
+    pub(crate) pin: bool,
 }
 
 /// A format, or whichever fits.

@@ -1,9 +1,10 @@
 //! Reads the files of a migration command.
 
-use super::args::{FilesArgs, Wanted};
+use super::args::{FilesArgs, ValidateArgs, Wanted};
 use crate::{Exit, Failed, output};
-use db_migrate::{Format, HistoryTable, Migrations, Seen, Variables};
+use db_migrate::{Format, HistoryTable, Migrations, Pins, Seen, Variables};
 use serde_json::json;
+use std::{fs, io, path::Path};
 
 /// The migrations of the folder, or this system's own.
 pub(super) fn read(args: &FilesArgs) -> Result<Migrations, Failed> {
@@ -47,8 +48,12 @@ fn read_files(args: &FilesArgs) -> Result<(Migrations, Option<Seen>), Failed> {
 }
 
 /// Says what is wrong with the files, all of it; asks no server.
-pub(super) fn validate(args: &FilesArgs, format: output::Format) -> Result<Exit, Failed> {
-    let (migrations, seen) = match read_all(args) {
+pub(super) fn validate(args: &ValidateArgs, format: output::Format) -> Result<Exit, Failed> {
+    let read = read_all(&args.files).and_then(|(migrations, seen)| {
+        let pinned = args.pins.as_deref().map(|file| pinned(file, &migrations, args.pin)).transpose()?;
+        Ok((migrations, seen, pinned))
+    });
+    let (migrations, seen, pinned) = match read {
         Ok(read) => read,
         Err(failed) => {
             output::print_error(&failed, format);
@@ -59,15 +64,36 @@ pub(super) fn validate(args: &FilesArgs, format: output::Format) -> Result<Exit,
     let because = seen.as_ref().map(|seen| seen.detected.because.clone());
     let notes: Vec<String> = seen.iter().flat_map(|seen| &seen.notes).map(ToString::to_string).collect();
     let count = migrations.as_slice().len();
-    let object =
-        json!({ "format": name, "because": because, "migrations": count, "notes": notes, "problems": [] });
+    let object = json!({
+        "format": name, "because": because, "migrations": count, "notes": notes, "pinned": pinned, "problems": [],
+    });
     output::print(format, &object, || {
         let mut text = format!("{count} {name} migrations can be used\n");
         if let Some(because) = &because {
             text.push_str(&format!("{name}: {because}\n"));
         }
+        if let Some(pinned) = pinned {
+            text.push_str(&format!("{pinned} files are as they are pinned\n"));
+        }
         notes.iter().for_each(|note| text.push_str(&format!("note: {note}\n")));
         text
     });
     Ok(Exit::Done)
+}
+
+/// Compares the files with those that are pinned, or pins what is new; answers with how many are.
+fn pinned(file: &Path, migrations: &Migrations, pin: bool) -> Result<usize, Failed> {
+    let failed =
+        |doing: &str, error: &io::Error| Failed::new(format!("cannot {doing} {}: {error}", file.display()));
+    let text = match fs::read_to_string(file) {
+        Err(error) if pin && error.kind() == io::ErrorKind::NotFound => String::new(),
+        read => read.map_err(|error| failed("read", &error))?,
+    };
+    let mut pins = Pins::parse(&text)?;
+    if pin {
+        pins = pins.with_new(migrations)?;
+        fs::write(file, pins.to_string()).map_err(|error| failed("write", &error))?;
+    }
+    pins.check(migrations)?;
+    Ok(pins.to_string().lines().count())
 }

@@ -205,3 +205,20 @@ async fn many_migrations_become_one() {
     })
     .await;
 }
+
+#[test]
+fn what_has_landed_is_pinned() {
+    let folder = folder();
+    write(folder.path(), "m/0001_a/up.sql", "SELECT 1;");
+    let validate = |more: &[&str]| {
+        run(folder.path(), &[&["migrate", "validate", "--dir", "m", "--pins", "pins.txt"], more].concat())
+    };
+    expect(&validate(&[]), 3, "cannot read pins.txt");
+    expect(&validate(&["--pin"]), 0, "1 files are as they are pinned");
+    write(folder.path(), "m/0002_b/up.sql", "SELECT 2;");
+    expect(&validate(&[]), 3, "0002_b/up.sql is not pinned yet");
+    expect(&validate(&["--pin"]), 0, "2 files are as they are pinned");
+    write(folder.path(), "m/0001_a/up.sql", "SELECT 3;");
+    expect(&validate(&[]), 3, "0001_a/up.sql was edited after it landed");
+    expect(&validate(&["--pin"]), 3, "0001_a/up.sql was edited after it landed");
+}

@@ -61,17 +61,40 @@ impl Migrations {
         format: Option<Format>,
         variables: &Variables,
     ) -> Result<(Self, Seen), Error> {
-        let reading = read::read(directory, format, variables);
-        let from = directory.display().to_string();
+        Self::understood(read::read(directory, format, variables), &directory.display().to_string())
+    }
+
+    /// Takes migrations of any format that were compiled in: each file's path below the directory, with `/`, and its text,
+    /// as `include_dir` or a build script gives them. Without a format it is recognised by the files.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    ///
+    /// ```
+    /// # use db_migrate::{Format, Migrations, Variables};
+    /// let files = [("V1__notes.sql", "CREATE TABLE notes (id int);"), ("R__view.sql", "CREATE OR REPLACE VIEW v AS TABLE notes;")];
+    /// let (migrations, _) = Migrations::from_files(&files, Some(Format::Flyway), &Variables::default())?;
+    /// assert_eq!(migrations.iter().count(), 2);
+    /// # Ok::<(), db_migrate::Error>(())
+    /// ```
+    pub fn from_files(
+        files: &[(&str, &str)],
+        format: Option<Format>,
+        variables: &Variables,
+    ) -> Result<(Self, Seen), Error> {
+        Self::understood(read::compiled_in(files, format, variables), "the program")
+    }
+
+    fn understood(reading: read::Reading, from: &str) -> Result<(Self, Seen), Error> {
         let Some(detected) = reading.detected else {
-            return Err(Error::Source { from, problems: reading.problems });
+            return Err(Error::Source { from: from.to_owned(), problems: reading.problems });
         };
         let numbering = match detected.format {
             Format::Cairn => Numbering::Strict,
             _ => Numbering::Foreign,
         };
         let hooks = check::hooks(reading.hooks);
-        let migrations = Self::of(reading.drafts, numbering, hooks, reading.problems, &from)?;
+        let migrations = Self::of(reading.drafts, numbering, hooks, reading.problems, from)?;
         Ok((migrations, Seen { detected, notes: reading.notes }))
     }
 

@@ -44,17 +44,21 @@ pub(crate) fn read(directory: &Path, format: Option<Format>, variables: &Variabl
     tree.files.sort_by(|a, b| a.path.cmp(&b.path));
     tree.folders.sort();
     tree.around = around(directory);
+    understood(&tree, format, variables)
+}
+
+fn understood(tree: &Tree, format: Option<Format>, variables: &Variables) -> Reading {
     let detected = match format {
         Some(format) => Detected { format, because: "it was said".to_owned() },
-        None => match detect(&tree) {
+        None => match detect(tree) {
             Ok(detected) => detected,
             Err(problem) => return Reading { problems: vec![problem], ..Reading::default() },
         },
     };
-    let contents = understand(detected.format, &tree, variables);
+    let contents = understand(detected.format, tree, variables);
     let mut notes = contents.notes;
     if format.is_some() && contents.drafts.is_empty() && contents.problems.is_empty() {
-        notes.extend(detect(&tree).err().map(|instead| Note::new("", instead.to_string())));
+        notes.extend(detect(tree).err().map(|instead| Note::new("", instead.to_string())));
     }
     Reading {
         detected: Some(detected),
@@ -63,6 +67,21 @@ pub(crate) fn read(directory: &Path, format: Option<Format>, variables: &Variabl
         problems: contents.problems,
         notes,
     }
+}
+
+/// Understands files that were compiled into the program, as if they lay in a directory.
+pub(crate) fn compiled_in(files: &[(&str, &str)], format: Option<Format>, variables: &Variables) -> Reading {
+    let mut tree = Tree::default();
+    for (path, text) in files {
+        let parents = path.match_indices('/').map(|(at, _)| path[..at].to_owned());
+        tree.folders.extend(parents);
+        let content = if is_read(path) { Content::Text((*text).to_owned()) } else { Content::Unread };
+        tree.files.push(File { path: (*path).to_owned(), content });
+    }
+    tree.folders.sort();
+    tree.folders.dedup();
+    tree.files.sort_by(|a, b| a.path.cmp(&b.path));
+    understood(&tree, format, variables)
 }
 
 struct Listing<'a> {
