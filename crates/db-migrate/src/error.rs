@@ -101,6 +101,32 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// What is to be rehearsed cannot run in a transaction that is rolled back, and a copy was not allowed.
+    #[error("cannot be rehearsed on the database itself: {reason}; rehearse it on a copy (--on copy)")]
+    NeedsCopy {
+        /// Which statement, where.
+        reason: String,
+    },
+    /// No copy of the database can be made to rehearse on.
+    #[error("cannot copy {database} to rehearse on")]
+    NoCopy {
+        /// The database.
+        database: String,
+        /// Why not.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A statement ended the transaction that a rehearsal was to roll back, by a way that was not foreseen.
+    #[error(
+        "{file}:{line}: the statement ended the transaction of the dry run, so what came before it is committed: look at \
+         the database"
+    )]
+    Escaped {
+        /// The file.
+        file: String,
+        /// First line of the statement.
+        line: usize,
+    },
     /// A row of the history is not there any more.
     #[error("cannot {action}: its row in {table} is gone; somebody else changed the table")]
     RowGone {

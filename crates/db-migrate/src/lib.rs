@@ -31,7 +31,9 @@ mod adopt;
 pub mod backup;
 mod checksum;
 mod code;
+mod drift;
 mod error;
+mod held;
 mod history;
 mod id;
 mod migration;
@@ -46,6 +48,8 @@ mod shape;
 mod source;
 #[cfg(feature = "backup")]
 mod squash;
+mod stage;
+mod verify;
 
 pub use adopt::{
     AdoptProblem, ForeignChecksum, ForeignError, ForeignRow, ForeignState, TableName, create_statements,
@@ -53,6 +57,7 @@ pub use adopt::{
 };
 pub use checksum::Checksum;
 pub use code::Code;
+pub use drift::{Drift, drift, live_schema, migrated_schema};
 pub use error::{Error, Left, StatementError};
 pub use history::{Applied, HistoryTable, Outcome};
 pub use id::MigrationId;
@@ -64,6 +69,10 @@ pub use run::apply::apply;
 pub use run::hooks::Hooks;
 pub use run::lock::Holder;
 pub use run::recover::{Recover, Way, recover};
+pub use run::rehearse::{
+    Certainty, Course, Lock, LockMode, On, Place, Rehearsal, Rehearsed, Rewritten, Rows, StatementCost,
+    TableLock, rehearse,
+};
 pub use run::repair::{baseline, repair};
 pub use run::revert::{revert, revert_plan};
 pub use run::status::{Status, status, status_by};
@@ -79,3 +88,4 @@ pub use source::template::Variables;
 pub use source::{Migrations, Seen, SourceProblem};
 #[cfg(feature = "backup")]
 pub use squash::{SquashError, Squashed, squash};
+pub use verify::{RoundTrip, Verdict, Verified, Whole, verify};

@@ -1,5 +1,10 @@
 //! The command line of `db migrate`.
 
+use super::{
+    rehearse::DryArgs,
+    schema::{DriftArgs, SnapshotArgs},
+    verify::VerifyArgs,
+};
 use crate::args::{DatabaseArgs, duration};
 use crate::backup::args::ToolArgs;
 use clap::{Args, Subcommand, ValueEnum};
@@ -7,10 +12,11 @@ use db_migrate::{Format, Risk};
 use std::{path::PathBuf, time::Duration};
 
 pub(crate) const HELP: &str = "Examples:\n  db migrate up\n  db migrate status --dir db/migrations --json\n  \
-    db migrate down --count 2 --yes\n  db migrate recover\n\nThe folder may be of any format that is known: cairn \
+    db migrate down --count 2 --yes\n  db migrate up --dry-run\n  db migrate verify --dir \
+    db/migrations\n  db migrate recover\n\nThe folder may be of any format that is known: cairn \
     (0001_name/up.sql), sqlx, refinery, flyway, golang-migrate, dbmate, goose, diesel, prisma. It is recognised by its files; \
     --format says it.\n\nExit codes: 0 done; 1 failed; 2 usage; 3 the answer is no (status, plan: something is pending or \
-    wrong; validate: the files cannot be used).";
+    wrong; validate: the files cannot be used; verify: a way back is wrong; drift: the schemas differ).";
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct MigrateArgs {
@@ -25,7 +31,7 @@ pub(crate) enum MigrateAction {
     /// Revert what was applied last
     Down(DownArgs),
     /// Apply or revert until this migration is the last that is applied
-    To(ToArgs),
+    To(GoArgs),
     /// Show what `up` would do; exit code 3 when that is anything
     Plan(RunArgs),
     /// Show what is applied and what is pending; exit code 3 when something is
@@ -34,6 +40,13 @@ pub(crate) enum MigrateAction {
     Validate(ValidateArgs),
     /// Finish or undo what was half done, and rebuild invalid indexes
     Recover(RecoverArgs),
+    /// Run every migration up, down and up again on a scratch database, and compare the schemas; exit code 3 when a way
+    /// back is wrong
+    Verify(VerifyArgs),
+    /// Write the schema of the database, or that which the migrations make
+    Snapshot(SnapshotArgs),
+    /// Compare the database's schema with what its migrations make, or with a snapshot; exit code 3 when they differ
+    Drift(DriftArgs),
     /// Accept files that were edited or removed after they were applied
     Repair(RunArgs),
     /// Take a database that was there before its migrations as migrated up to one of them
@@ -143,9 +156,8 @@ pub(crate) struct UpArgs {
     /// At most this many
     #[arg(long, value_name = "N")]
     pub(crate) count: Option<usize>,
-    /// Show what would be done, and do nothing
-    #[arg(long)]
-    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) dry: DryArgs,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -161,9 +173,8 @@ pub(crate) struct DownArgs {
     /// Do not ask
     #[arg(long, short)]
     pub(crate) yes: bool,
-    /// Show what would be done, and do nothing
-    #[arg(long)]
-    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) dry: DryArgs,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -175,6 +186,14 @@ pub(crate) struct ToArgs {
     /// Do not ask
     #[arg(long, short)]
     pub(crate) yes: bool,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct GoArgs {
+    #[command(flatten)]
+    pub(crate) to: ToArgs,
+    #[command(flatten)]
+    pub(crate) dry: DryArgs,
 }
 
 #[derive(Args, Clone, Debug)]

@@ -3,8 +3,12 @@
 pub(crate) mod args;
 mod files;
 mod new;
+mod rehearsal;
+mod rehearse;
 mod render;
+mod schema;
 mod squash;
+mod verify;
 
 use crate::{
     Exit, Failed, backup,
@@ -14,7 +18,8 @@ use crate::{
     stop::Stop,
 };
 use args::{
-    AdoptArgs, Answer, DownArgs, MigrateAction, MigrateArgs, Order, RecoverArgs, RunArgs, ToArgs, UpArgs,
+    AdoptArgs, Answer, DownArgs, GoArgs, MigrateAction, MigrateArgs, Order, RecoverArgs, RunArgs, ToArgs,
+    UpArgs,
 };
 use db_migrate::{
     DeployLock, Event, Migrations, Options, OutOfOrder, Recover, Report, RevertTo, Risk, Rules, Step, Way,
@@ -28,10 +33,13 @@ pub(crate) async fn run(args: &MigrateArgs, format: Format) -> Result<Exit, Fail
         MigrateAction::Up(args) => up(args, format).await,
         MigrateAction::Down(args) => down(args, format).await,
         MigrateAction::To(args) => to(args, format).await,
-        MigrateAction::Plan(args) => show_plan(args, Rules::default(), format).await,
+        MigrateAction::Plan(args) => show_plan(args, format).await,
         MigrateAction::Status(args) => status(args, format).await,
         MigrateAction::Validate(args) => files::validate(args, format),
         MigrateAction::Recover(args) => recover(args, format).await,
+        MigrateAction::Verify(args) => verify::run(args, format).await,
+        MigrateAction::Snapshot(args) => schema::snapshot(args, format).await,
+        MigrateAction::Drift(args) => schema::drift(args, format).await,
         MigrateAction::Repair(args) => repair(args, format).await,
         MigrateAction::Baseline(args) => baseline(args, format).await,
         MigrateAction::Adopt(args) => adopt(args, format).await,
@@ -102,9 +110,8 @@ async fn up(args: &UpArgs, format: Format) -> Result<Exit, Failed> {
     if args.tools.is_given() && !args.before_risky {
         return Err(Failed::usage("--jobs and --tools are for the backup that --before-risky makes"));
     }
-    let rules = Rules { count: args.count, ..Rules::default() };
-    if args.dry_run {
-        return show_plan(&args.run, rules, format).await;
+    if args.dry.is_wanted() {
+        return rehearse::up(&args.run, args.count, &args.dry, format).await;
     }
     let mut session = Session::open(&args.run, Missing::Create).await?;
     session.options.rules.count = args.count;
@@ -155,17 +162,14 @@ async fn apply(mut session: Session, format: Format) -> Result<Exit, Failed> {
 
 async fn down(args: &DownArgs, format: Format) -> Result<Exit, Failed> {
     let to = if args.all { RevertTo::Start } else { RevertTo::Last(args.count) };
+    if args.dry.is_wanted() {
+        return rehearse::down(&args.run, to, &args.dry, format).await;
+    }
     let session = Session::open(&args.run, Missing::Refuse).await?;
-    revert(session, &to, args.yes, args.dry_run, format).await
+    revert(session, &to, args.yes, format).await
 }
 
-async fn revert(
-    mut session: Session,
-    to: &RevertTo,
-    yes: bool,
-    dry_run: bool,
-    format: Format,
-) -> Result<Exit, Failed> {
+async fn revert(mut session: Session, to: &RevertTo, yes: bool, format: Format) -> Result<Exit, Failed> {
     let steps = db_migrate::revert_plan(&mut session.lease, &session.migrations, to).await;
     let steps = steps.map(|steps| steps.iter().map(|step| step.label().to_owned()).collect::<Vec<_>>());
     let steps = match steps {
@@ -175,7 +179,7 @@ async fn revert(
     for step in &steps {
         output::tell(&format!("to revert: {step}"));
     }
-    if dry_run || steps.is_empty() || !(yes || agreed(&question(steps.len()), UNASKED)?) {
+    if steps.is_empty() || !(yes || agreed(&question(steps.len()), UNASKED)?) {
         session.close(Ok(())).await?;
         output::print(format, &json!({ "to_revert": steps, "reverted": [] }), || match steps.len() {
             0 => "nothing to revert".to_owned(),
@@ -191,13 +195,17 @@ async fn revert(
     Ok(Exit::Done)
 }
 
-const UNASKED: &str = "going back may lose data: say --yes, or --dry-run to see what would be reverted";
+const UNASKED: &str = "going back may lose data: say --yes, or --dry-run to try it and keep nothing";
 
 fn question(count: usize) -> String {
     format!("Revert {} and lose what is in them?", render::count(count))
 }
 
-async fn to(args: &ToArgs, format: Format) -> Result<Exit, Failed> {
+async fn to(args: &GoArgs, format: Format) -> Result<Exit, Failed> {
+    if args.dry.is_wanted() {
+        return rehearse::to(&args.to, &args.dry, format).await;
+    }
+    let args = &args.to;
     let mut session = Session::open(&args.run, Missing::Refuse).await?;
     let applied = session.migrations.history().read(&mut session.lease).await;
     let applied = match applied {
@@ -207,15 +215,15 @@ async fn to(args: &ToArgs, format: Format) -> Result<Exit, Failed> {
     let is_applied =
         applied.iter().any(|row| row.id.is_meant_by(&args.migration) || row.label == args.migration);
     if is_applied {
-        return revert(session, &RevertTo::After(args.migration.clone()), args.yes, false, format).await;
+        return revert(session, &RevertTo::After(args.migration.clone()), args.yes, format).await;
     }
     session.options.rules.to = Some(args.migration.clone());
     apply(session, format).await
 }
 
-async fn show_plan(args: &RunArgs, rules: Rules, format: Format) -> Result<Exit, Failed> {
+async fn show_plan(args: &RunArgs, format: Format) -> Result<Exit, Failed> {
     let mut session = Session::open(args, Missing::Refuse).await?;
-    let rules = Rules { count: rules.count, ..session.options.rules.clone() };
+    let rules = session.options.rules.clone();
     let outcome = session.migrations.history().read(&mut session.lease).await;
     let migrations = session.migrations.clone();
     let applied = session.close(outcome).await?;

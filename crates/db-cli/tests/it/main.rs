@@ -7,6 +7,9 @@ mod fleet;
 mod interrupted;
 mod killed;
 mod migrate;
+mod migrate_drift;
+mod migrate_rehearse;
+mod migrate_verify;
 mod up;
 
 use rustix::process::{Pid, Signal, kill_process};

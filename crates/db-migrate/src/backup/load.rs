@@ -70,7 +70,7 @@ async fn clear(server: &Server, schema: &Snapshot) -> Result<(), Error> {
 }
 
 /// A name alone would be read as a connection string when it looks like one.
-fn connection_string(database: &str) -> String {
+pub(super) fn connection_string(database: &str) -> String {
     format!("dbname='{}'", database.replace('\\', "\\\\").replace('\'', "\\'"))
 }
 

@@ -58,30 +58,42 @@ impl HistoryTable {
 
     /// Makes the table, or makes an old one today's; called under the deploy lock.
     pub(crate) async fn create(&self, conn: &mut PgConnection) -> Result<(), Error> {
-        let sql = match self.layout(conn).await? {
-            Layout::Current => return Ok(()),
-            Layout::Missing => format!("BEGIN; {} {} COMMIT", self.create_schema(), self.create_table()),
-            Layout::Numbered => format!(
-                "BEGIN; ALTER TABLE {self} RENAME TO {old}; ALTER TABLE {schema}.{old} RENAME CONSTRAINT {name}_pkey TO \
-                 {old}_pkey; {create} INSERT INTO {self} (id, name, label, outcome, repeatable, checksum, started_at, \
-                 finished_at, execution_ms, applied_by, applied_from, statements, statements_done, error) \
-                 SELECT id, name, label, outcome, repeatable, checksum, started_at, finished_at, execution_ms, \
-                 applied_by, applied_from, statements, statements_done, error \
-                 FROM (SELECT {OLD_COLUMNS} FROM {schema}.{old}) AS old ORDER BY seq; \
-                 DROP TABLE {schema}.{old}; COMMIT",
-                old = "db_migrations_numbered",
-                name = Self::NAME,
-                schema = self.quoted_schema(),
-                create = self.create_table(),
-            ),
-        };
-        let made = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *conn).await;
+        let Some(sql) = self.creating(conn).await? else { return Ok(()) };
+        let made = sqlx::raw_sql(AssertSqlSafe(format!("BEGIN; {sql} COMMIT"))).execute(&mut *conn).await;
         if let Err(error) = made {
             // The transaction is the text's own, so it is ours to end.
             let _ = sqlx::raw_sql("ROLLBACK").execute(conn).await;
             return Err(Error::during(format!("create {self}"))(error));
         }
         Ok(())
+    }
+
+    /// The same in the caller's transaction.
+    pub(crate) async fn create_within(&self, conn: &mut PgConnection) -> Result<(), Error> {
+        let Some(sql) = self.creating(conn).await? else { return Ok(()) };
+        let made = sqlx::raw_sql(AssertSqlSafe(sql)).execute(conn).await;
+        made.map(drop).map_err(Error::during(format!("create {self}")))
+    }
+
+    /// The statements that make it; `None` where it is.
+    async fn creating(&self, conn: &mut PgConnection) -> Result<Option<String>, Error> {
+        Ok(match self.layout(conn).await? {
+            Layout::Current => None,
+            Layout::Missing => Some(format!("{} {}", self.create_schema(), self.create_table())),
+            Layout::Numbered => Some(format!(
+                "ALTER TABLE {self} RENAME TO {old}; ALTER TABLE {schema}.{old} RENAME CONSTRAINT {name}_pkey TO \
+                 {old}_pkey; {create} INSERT INTO {self} (id, name, label, outcome, repeatable, checksum, started_at, \
+                 finished_at, execution_ms, applied_by, applied_from, statements, statements_done, error) \
+                 SELECT id, name, label, outcome, repeatable, checksum, started_at, finished_at, execution_ms, \
+                 applied_by, applied_from, statements, statements_done, error \
+                 FROM (SELECT {OLD_COLUMNS} FROM {schema}.{old}) AS old ORDER BY seq; \
+                 DROP TABLE {schema}.{old};",
+                old = "db_migrations_numbered",
+                name = Self::NAME,
+                schema = self.quoted_schema(),
+                create = self.create_table(),
+            )),
+        })
     }
 
     /// Only where it is missing, as `IF NOT EXISTS` still asks for the privilege.

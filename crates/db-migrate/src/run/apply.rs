@@ -4,7 +4,7 @@ use super::status::show_edits;
 use super::{Direction, Done, Event, Options, Report, Runner, Settings, hooks, lock};
 use crate::history::{Begun, Ended};
 use crate::plan::{Plan, Why};
-use crate::{Error, Migration, Migrations, Outcome, PlanError, plan};
+use crate::{Error, HistoryTable, Migration, Migrations, Outcome, PlanError, plan};
 use sqlx::PgConnection;
 use std::time::Duration;
 
@@ -108,7 +108,7 @@ async fn run(
         hooks::run(runner.conn, &hooks.before_each).await?;
         let execution = match step.why {
             Why::Replaces => {
-                record_only(&mut runner, step.migration).await?;
+                record_only(runner.conn, &runner.history, step.migration).await?;
                 Duration::ZERO
             }
             Why::New | Why::OutOfOrder | Why::Changed => {
@@ -126,12 +126,15 @@ async fn run(
 }
 
 /// A squashed migration stands for those that were applied before it.
-async fn record_only(runner: &mut Runner<'_>, migration: &Migration) -> Result<(), Error> {
+pub(super) async fn record_only(
+    conn: &mut PgConnection,
+    history: &HistoryTable,
+    migration: &Migration,
+) -> Result<(), Error> {
     for id in &migration.replaces {
-        runner.history.end(runner.conn, id, Ended::Superseded).await?;
+        history.end(conn, id, Ended::Superseded).await?;
     }
-    let taken = Begun::Taken(Outcome::Applied, None);
-    runner.history.insert(runner.conn, migration, taken, None).await
+    history.insert(conn, migration, Begun::Taken(Outcome::Applied, None), None).await
 }
 
 /// What was tried in vain is written down as well; where that fails too, the error itself is what is told.

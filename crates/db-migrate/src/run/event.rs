@@ -59,6 +59,11 @@ pub enum Event<'a> {
         /// What was done, as in `dropped the invalid index notes_idx`.
         what: &'a str,
     },
+    /// A copy of the database is made to rehearse on.
+    Copying {
+        /// Why.
+        because: &'a str,
+    },
     /// A migration is done.
     Finished {
         /// Its folder or file.
@@ -133,6 +138,7 @@ impl fmt::Display for Event<'_> {
             }
             Self::Progress { label, progress } => write!(f, "{label}: {}", progress.phase),
             Self::Mended { what } => f.write_str(what),
+            Self::Copying { because } => write!(f, "copying the database: {because}"),
             Self::Finished { label, execution } => write!(f, "{label} done in {execution:.1?}"),
         }
     }

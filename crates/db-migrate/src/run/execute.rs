@@ -379,7 +379,7 @@ async fn write(
 }
 
 /// The statement that the server refused because it was in a transaction.
-fn refused_in_transaction(error: &Error) -> Option<usize> {
+pub(super) fn refused_in_transaction(error: &Error) -> Option<usize> {
     match error {
         Error::Statement(error) if matches!(error.sqlstate.as_str(), "25001" | "2D000") => {
             Some(error.statement - 1)
@@ -403,7 +403,7 @@ fn half(error: Error) -> Error {
     }
 }
 
-fn blocked_by(error: Error, blockers: &[Blocker]) -> Error {
+pub(super) fn blocked_by(error: Error, blockers: &[Blocker]) -> Error {
     match error {
         Error::Statement(mut error) => {
             error.blockers = blockers.iter().map(ToString::to_string).collect();

@@ -14,6 +14,18 @@ pub struct Hooks {
     pub(crate) after_each: Vec<Script>,
 }
 
+impl Hooks {
+    /// Nothing.
+    pub(crate) const fn none() -> Self {
+        Self {
+            before_all: Vec::new(),
+            after_all: Vec::new(),
+            before_each: Vec::new(),
+            after_each: Vec::new(),
+        }
+    }
+}
+
 pub(crate) async fn run(conn: &mut PgConnection, scripts: &[Script]) -> Result<(), Error> {
     for script in scripts {
         let mut tx =

@@ -8,6 +8,7 @@ pub(crate) mod hooks;
 pub(crate) mod lock;
 mod options;
 pub(crate) mod recover;
+pub(crate) mod rehearse;
 pub(crate) mod repair;
 mod retry;
 pub(crate) mod revert;

@@ -43,6 +43,31 @@ pub(super) async fn send(
     batch.send(conn, script, left, label, tell).await
 }
 
+/// Sends one statement by itself, and tells how many rows it touched.
+pub(super) async fn send_one(
+    conn: &mut PgConnection,
+    script: &Script,
+    at: usize,
+    left: Left,
+) -> Result<u64, Error> {
+    let statement = &script.statements()[at];
+    if statement.class == Class::CopyIn {
+        return copy_in(conn, script, at, left).await;
+    }
+    match sqlx::raw_sql(AssertSqlSafe(statement.text.to_string())).execute(conn).await {
+        Ok(done) => Ok(done.rows_affected()),
+        Err(sqlx::Error::Database(error)) => {
+            let error = error.downcast_ref::<PgDatabaseError>();
+            let position = match error.position() {
+                Some(PgErrorPosition::Original(position)) => Some(position),
+                _ => None,
+            };
+            Err(explain(error, script, at, position, left))
+        }
+        Err(error) => Err(failed_to_send(error, script, at)),
+    }
+}
+
 /// Statements that share a message.
 #[derive(Default)]
 struct Batch {
@@ -108,7 +133,7 @@ impl Batch {
     }
 }
 
-async fn copy_in(conn: &mut PgConnection, script: &Script, at: usize, left: Left) -> Result<(), Error> {
+async fn copy_in(conn: &mut PgConnection, script: &Script, at: usize, left: Left) -> Result<u64, Error> {
     let statement = &script.statements()[at];
     let sent = async {
         let mut copy = conn.copy_in_raw(&statement.text).await?;
@@ -116,7 +141,7 @@ async fn copy_in(conn: &mut PgConnection, script: &Script, at: usize, left: Left
         copy.finish().await
     };
     match sent.await {
-        Ok(_) => Ok(()),
+        Ok(rows) => Ok(rows),
         Err(sqlx::Error::Database(error)) => Err(explain(error.downcast_ref(), script, at, None, left)),
         Err(error) => Err(failed_to_send(error, script, at)),
     }

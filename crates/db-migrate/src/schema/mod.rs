@@ -12,5 +12,6 @@ pub use difference::{Difference, diff};
 pub use fingerprint::{Fingerprint, FingerprintError};
 pub use object::{Kind, Object};
 pub use parse::SnapshotError;
+pub(crate) use read::digest;
 pub use read::{ColumnOrder, Privileges, SnapshotOptions, snapshot};
 pub use snapshot::Snapshot;

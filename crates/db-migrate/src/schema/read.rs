@@ -21,6 +21,7 @@ const OBJECTS: [&str; 8] = [
 const PRIVILEGES: &str = include_str!("sql/privileges.sql");
 /// The property of a column that tells its place.
 const PLACE: &str = "after";
+const PLACE_SQL: &str = "lag(quote_ident(attname)) OVER (PARTITION BY attrelid ORDER BY attnum)";
 
 /// What a snapshot takes in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,13 +67,54 @@ pub enum Privileges {
 /// [`Error::Database`] when the server cannot be asked.
 pub async fn snapshot(conn: &mut PgConnection, options: &SnapshotOptions) -> Result<Snapshot, Error> {
     let version = conn.server_version_num().unwrap_or_default();
-    // Statements sent together are one transaction, so settings made for a transaction last as long.
-    let sql = format!("{}; {}; {}", settings::pin(), query(version, options), settings::unpin());
-    let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(conn).await;
+    let rows = pinned(conn, &query(version, options)).await;
     let objects: Result<Vec<Option<Object>>, sqlx::Error> =
         rows.and_then(|rows| rows.iter().filter(|row| is_object(row)).map(object).collect());
     let objects = objects.map_err(Error::during("read the schema"))?;
-    Ok(objects.into_iter().flatten().map(|object| placed(object, options.column_order)).collect())
+    Ok(objects.into_iter().flatten().collect())
+}
+
+/// What a snapshot would be, as a number that the server makes: equal numbers are equal schemas, in half the time and
+/// without sending any of it. Not for keeping: another version of the server may make another one.
+///
+/// # Errors
+/// [`Error::Database`] when the server cannot be asked.
+pub(crate) async fn digest(conn: &mut PgConnection, options: &SnapshotOptions) -> Result<String, Error> {
+    let version = conn.server_version_num().unwrap_or_default();
+    let query = query(version, options);
+    let sql = format!(
+        "SELECT concat(count(*), ' ', sum(hashtextextended(object::text, 1)), ' ', sum(hashtextextended(object::text, 2))) \
+         AS digest FROM ({query}) AS object"
+    );
+    let rows = pinned(conn, &sql).await;
+    let digest = rows.and_then(|rows| {
+        let row = rows.iter().find(|row| row.try_get_raw("digest").is_ok());
+        row.ok_or(sqlx::Error::RowNotFound)?.try_get("digest")
+    });
+    digest.map_err(Error::during("read the schema"))
+}
+
+impl Snapshot {
+    /// What it would be under options that take in less: a snapshot of a file is compared with one that was taken now.
+    #[must_use]
+    pub fn under(&self, options: &SnapshotOptions) -> Self {
+        let wanted =
+            |object: &&Object| options.privileges == Privileges::Include || object.kind != Kind::Privileges;
+        let placed = |object: &Object| {
+            let mut object = object.clone();
+            let keeps = options.column_order == ColumnOrder::Compare || object.kind != Kind::Column;
+            object.properties.retain(|(name, _)| keeps || name != PLACE);
+            object
+        };
+        self.objects().iter().filter(wanted).map(placed).collect()
+    }
+}
+
+/// Runs a query with the settings pinned on which the text of definitions depends.
+async fn pinned(conn: &mut PgConnection, query: &str) -> Result<Vec<PgRow>, sqlx::Error> {
+    // Statements sent together are one transaction, so settings made for a transaction last as long.
+    let sql = format!("{}; {query}; {}", settings::pin(), settings::unpin());
+    sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(conn).await
 }
 
 fn query(version: u32, options: &SnapshotOptions) -> String {
@@ -85,6 +127,11 @@ fn query(version: u32, options: &SnapshotOptions) -> String {
     for (name, text) in by_version(version) {
         sql = sql.replace(name, text);
     }
+    let after = match options.column_order {
+        ColumnOrder::Compare => PLACE_SQL,
+        ColumnOrder::Ignore => "NULL",
+    };
+    sql = sql.replace("{after}", after);
     sql.replace("{excluded}", &format!("ARRAY[{}]::text[]", excluded.join(", ")))
 }
 
@@ -132,13 +179,6 @@ fn object(row: &PgRow) -> Result<Option<Object>, sqlx::Error> {
     };
     let pairs = properties.chunks_exact(2).filter_map(|pair| Some((pair[0].clone()?, pair[1].clone()?)));
     Ok(Some(Object { kind, name: row.try_get("name")?, properties: pairs.collect() }))
-}
-
-fn placed(mut object: Object, order: ColumnOrder) -> Object {
-    if object.kind == Kind::Column && order == ColumnOrder::Ignore {
-        object.properties.retain(|(name, _)| name != PLACE);
-    }
-    object
 }
 
 #[cfg(test)]

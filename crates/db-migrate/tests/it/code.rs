@@ -38,7 +38,7 @@ impl Code for Fill {
     }
 }
 
-fn with(rows: i32) -> Migrations {
+pub(crate) fn with(rows: i32) -> Migrations {
     let code: Arc<dyn Code> = Arc::new(Fill { rows });
     set(&[NOTES]).with_code(2, "fill", &code).expect("a free number")
 }

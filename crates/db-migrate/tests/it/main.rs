@@ -13,17 +13,23 @@ mod backup_restore;
 mod blocked;
 mod code;
 mod drift;
+mod drift_schema;
 mod failure;
 mod fleet;
 mod folders;
 mod half;
 mod lock;
+mod rehearse;
+mod rehearse_blocked;
+mod rehearse_cancelled;
+mod rehearse_copy;
 mod repair;
 mod revert;
 mod schema;
 mod scratch;
 #[cfg(feature = "backup")]
 mod squash;
+mod verify;
 
 use db_migrate::{Embedded, Error, Migrations, Options, Report, RevertTo};
 use sqlx::PgConnection;

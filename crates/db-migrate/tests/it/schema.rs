@@ -323,3 +323,18 @@ async fn run(conn: &mut PgConnection, sql: &str) {
 async fn setting(conn: &mut PgConnection, name: &str) -> String {
     sqlx::query_scalar("SELECT current_setting($1)").bind(name).fetch_one(conn).await.expect("a setting")
 }
+
+#[tokio::test]
+async fn the_version_of_an_extension_counts() {
+    empty_db(|db| async move {
+        let mut conn = db.connect().await;
+        let options = SnapshotOptions::default();
+        crate::run(&mut conn, "CREATE EXTENSION pg_trgm VERSION '1.5'").await;
+        let before = snapshot(&mut conn, &options).await.expect("a snapshot");
+        crate::run(&mut conn, "ALTER EXTENSION pg_trgm UPDATE TO '1.6'").await;
+        let found = diff(&before, &snapshot(&mut conn, &options).await.expect("a snapshot"));
+        let found: Vec<String> = found.iter().map(ToString::to_string).collect();
+        assert_eq!(found, ["extension pg_trgm: version was 1.5, is 1.6"]);
+    })
+    .await;
+}

@@ -1,6 +1,6 @@
 -- Columns; `after` is the column before, so that one that goes moves only its neighbour.
 SELECT 'column' AS kind, format('%s.%I', relation.name, attname) AS name, ARRAY[
-    'after', lag(quote_ident(attname)) OVER (PARTITION BY attrelid ORDER BY attnum),
+    'after', {after},
     'type', format_type(atttypid, atttypmod),
     'not null', CASE WHEN attnotnull THEN 'yes' END,
     'default', CASE WHEN attgenerated = '' THEN pg_get_expr(adbin, adrelid) END,

@@ -1,0 +1,146 @@
+//! `db migrate up`, `down` and `to` with `--dry-run`: all of it run for real, and none of it kept.
+
+use super::args::{RunArgs, ToArgs};
+use super::{files, options, rehearsal, tell};
+use crate::{
+    Exit, Failed,
+    database::{Missing, Target},
+    output::{self, Format},
+    stop::Stop,
+};
+use clap::{Args, ValueEnum};
+use db_migrate::{Course, Migrations, On, Options, RevertTo, Scratch, Server};
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct DryArgs {
+    /// Run it for real, tell the time, rows and locks it took, and keep nothing but the values drawn from sequences; `plan`
+    /// only lists
+    #[arg(long)]
+    dry_run: bool,
+    /// Where a dry run is made
+    #[arg(long, value_enum, value_name = "WHERE", default_value = "auto", requires = "dry_run")]
+    on: Where,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Where {
+    /// On the database itself where that can be rolled back, else on a copy
+    Auto,
+    /// On the database itself, in one transaction that is rolled back
+    Here,
+    /// On a scratch copy: with all rows where nobody is connected, else without
+    Copy,
+}
+
+impl DryArgs {
+    pub(super) fn is_wanted(&self) -> bool {
+        self.dry_run
+    }
+
+    fn on(&self) -> On {
+        match self.on {
+            Where::Auto => On::Auto,
+            Where::Here => On::Here,
+            Where::Copy => On::Copy,
+        }
+    }
+}
+
+pub(super) async fn up(
+    args: &RunArgs,
+    count: Option<usize>,
+    dry: &DryArgs,
+    format: Format,
+) -> Result<Exit, Failed> {
+    let mut beside = Beside::open(args).await?;
+    beside.options.rules.count = count;
+    rehearse(beside, &Course::Up, dry, format).await
+}
+
+pub(super) async fn down(
+    args: &RunArgs,
+    to: RevertTo,
+    dry: &DryArgs,
+    format: Format,
+) -> Result<Exit, Failed> {
+    let beside = Beside::open(args).await?;
+    rehearse(beside, &Course::Down(to), dry, format).await
+}
+
+pub(super) async fn to(args: &ToArgs, dry: &DryArgs, format: Format) -> Result<Exit, Failed> {
+    let mut beside = Beside::open(&args.run).await?;
+    let applied = async {
+        let mut conn = beside.server.connect().await?;
+        beside.migrations.history().read(&mut conn).await
+    };
+    let applied = match applied.await {
+        Ok(applied) => applied,
+        Err(error) => return beside.close(Err(error)).await,
+    };
+    let is_meant =
+        |row: &db_migrate::Applied| row.id.is_meant_by(&args.migration) || row.label == args.migration;
+    let course = if applied.iter().any(is_meant) {
+        Course::Down(RevertTo::After(args.migration.clone()))
+    } else {
+        beside.options.rules.to = Some(args.migration.clone());
+        Course::Up
+    };
+    rehearse(beside, &course, dry, format).await
+}
+
+async fn rehearse(beside: Beside, course: &Course, dry: &DryArgs, format: Format) -> Result<Exit, Failed> {
+    let mut tell = tell;
+    let (server, migrations, options) = (&beside.server, &beside.migrations, &beside.options);
+    let work = Box::pin(db_migrate::rehearse(server, migrations, course, dry.on(), options, &mut tell));
+    let outcome = unless_stopped(work).await?;
+    let Some(rehearsal) = beside.close(outcome.transpose()).await? else { return Ok(Exit::Interrupted) };
+    let failed = rehearsal::show(format, &rehearsal);
+    Ok(if failed { Exit::Failed } else { Exit::Done })
+}
+
+/// Does the work, or nothing more once an end was asked for; scratch databases are gone then, too.
+pub(super) async fn unless_stopped<T>(
+    work: impl Future<Output = Result<T, db_migrate::Error>>,
+) -> Result<Option<Result<T, db_migrate::Error>>, Failed> {
+    let stop = Stop::listen()?;
+    let outcome = tokio::select! {
+        outcome = work => Some(outcome),
+        () = stop.requested() => None,
+    };
+    if outcome.is_none() {
+        Scratch::settled().await;
+        output::tell("stopped before the end; nothing was changed");
+    }
+    Ok(outcome)
+}
+
+/// A database for commands that open their own sessions: none of ours is in it, so that it can be copied.
+pub(super) struct Beside {
+    target: Target,
+    pub(super) server: Server,
+    pub(super) migrations: Migrations,
+    pub(super) options: Options,
+}
+
+impl Beside {
+    pub(super) async fn open(args: &RunArgs) -> Result<Self, Failed> {
+        Self::open_or(args, Missing::Refuse).await
+    }
+
+    pub(super) async fn open_or(args: &RunArgs, missing: Missing) -> Result<Self, Failed> {
+        // What is wrong with the files is told before a server is started for them.
+        let migrations = files::read(&args.files)?;
+        let target = Target::open(&args.database, missing, None).await?;
+        let server = target.database.migration_server().await?;
+        // A pool may keep sessions in reserve.
+        target.database.clone().close().await;
+        let options = Options { server: Some(server.clone()), ..options(args) };
+        Ok(Self { target, server, migrations, options })
+    }
+
+    /// Ends the server if this command started it, and then says what came of it.
+    pub(super) async fn close<T>(self, outcome: Result<T, db_migrate::Error>) -> Result<T, Failed> {
+        self.target.close().await;
+        Ok(outcome?)
+    }
+}
