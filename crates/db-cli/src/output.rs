@@ -26,6 +26,12 @@ pub(crate) fn print(format: Format, result: &impl Serialize, text: impl FnOnce()
     let _ = writeln!(stdout(), "{}", shown.trim_end_matches('\n'));
 }
 
+/// Prints text on standard output as it is.
+pub(crate) fn print_text(text: &str) {
+    // A reader that has gone away is no failure of ours.
+    let _ = writeln!(stdout(), "{}", text.trim_end_matches('\n'));
+}
+
 /// Says something on standard error; a reader that has gone away is no failure of ours.
 pub(crate) fn tell(line: &str) {
     let _ = writeln!(stderr(), "{line}");

@@ -36,6 +36,8 @@ mod error;
 mod held;
 mod history;
 mod id;
+#[cfg(feature = "lint")]
+pub mod lint;
 mod migration;
 mod pins;
 mod plan;

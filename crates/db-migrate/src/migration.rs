@@ -84,6 +84,8 @@ pub enum TransactionMode {
 pub(crate) struct Script {
     /// The file, relative to the directory.
     pub(crate) file: String,
+    /// The line of the file on which its text begins, from 1.
+    pub(crate) line: usize,
     /// The text as it is in the file.
     pub(crate) text: Arc<str>,
     pub(crate) mode: TransactionMode,

@@ -16,7 +16,7 @@ pub(crate) const HELP: &str = "Examples:\n  db migrate up\n  db migrate status -
     db/migrations\n  db migrate recover\n\nThe folder may be of any format that is known: cairn \
     (0001_name/up.sql), sqlx, refinery, flyway, golang-migrate, dbmate, goose, diesel, prisma. It is recognised by its files; \
     --format says it.\n\nExit codes: 0 done; 1 failed; 2 usage; 3 the answer is no (status, plan: something is pending or \
-    wrong; validate: the files cannot be used; verify: a way back is wrong; drift: the schemas differ).";
+    wrong; validate: the files cannot be used; lint: unsafe; verify: a way back is wrong; drift: the schemas differ).";
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct MigrateArgs {
@@ -53,6 +53,8 @@ pub(crate) enum MigrateAction {
     Baseline(ToArgs),
     /// Take a database over that another tool has migrated, by its own history; runs nothing
     Adopt(AdoptArgs),
+    /// Say what would hurt those who use the database meanwhile; exit code 3 when something would
+    Lint(super::lint::LintArgs),
     /// Make one migration of the first ones: what they leave in an empty database, proved to be the same
     Squash(SquashArgs),
     /// Write the files of a new migration, as the folder's format has them

@@ -2,6 +2,7 @@
 
 pub(crate) mod args;
 mod files;
+mod lint;
 mod new;
 mod rehearsal;
 mod rehearse;
@@ -21,9 +22,9 @@ use args::{
     AdoptArgs, Answer, DownArgs, GoArgs, MigrateAction, MigrateArgs, Order, RecoverArgs, RunArgs, ToArgs,
     UpArgs,
 };
+use db_migrate::lint::{LintOptions, lint, read_catalogue};
 use db_migrate::{
-    DeployLock, Event, Migrations, Options, OutOfOrder, Recover, Report, RevertTo, Risk, Rules, Step, Way,
-    plan,
+    DeployLock, Event, Migrations, Options, OutOfOrder, Recover, Report, RevertTo, Risk, Rules, Way, plan,
 };
 use db_pool::Lease;
 use serde_json::json;
@@ -44,6 +45,7 @@ pub(crate) async fn run(args: &MigrateArgs, format: Format) -> Result<Exit, Fail
         MigrateAction::Baseline(args) => baseline(args, format).await,
         MigrateAction::Adopt(args) => adopt(args, format).await,
         MigrateAction::Squash(args) => squash::run(args, format).await,
+        MigrateAction::Lint(args) => lint::run(args, format).await,
         MigrateAction::New(args) => new::run(args, format),
     }
 }
@@ -121,23 +123,40 @@ async fn up(args: &UpArgs, format: Format) -> Result<Exit, Failed> {
     apply(session, format).await
 }
 
-/// Makes and proves a backup if anything that is due is of high risk.
+/// Makes and proves a backup if anything that is due is of high risk, by what it says or by what the lint finds.
 async fn backed_up(mut session: Session, args: &UpArgs) -> Result<Session, Failed> {
-    let applied = match session.migrations.history().read(&mut session.lease).await {
-        Ok(applied) => applied,
+    let risky = match risky(&mut session).await {
+        Ok(risky) => risky,
         Err(error) => return session.close(Err(error)).await,
     };
-    // What cannot be planned is told where it is applied.
-    let plan = plan(session.migrations.as_slice(), &applied, &session.options.rules);
-    let risky = |step: &Step<'_>| step.migration.risk() == Some(Risk::High);
-    if plan.is_ok_and(|plan| plan.steps.iter().any(risky))
-        && let Some(server) = &session.options.server
+    let [_, ..] = risky.as_slice() else { return Ok(session) };
+    output::tell(&format!("of high risk: {}", risky.join(", ")));
+    if let Some(server) = &session.options.server
         && let Err(failed) = backup::before_risky(server, &args.backup_dir, &args.tools).await
     {
         session.close(Ok(())).await?;
         return Err(failed);
     }
     Ok(session)
+}
+
+/// Labels of what is due and of high risk.
+async fn risky(session: &mut Session) -> Result<Vec<String>, db_migrate::Error> {
+    let applied = session.migrations.history().read(&mut session.lease).await?;
+    // What cannot be planned is told where it is applied.
+    let Ok(plan) = plan(session.migrations.as_slice(), &applied, &session.options.rules) else {
+        return Ok(Vec::new());
+    };
+    let catalogue = read_catalogue(&mut session.lease).await?;
+    let options =
+        LintOptions { applied: applied.iter().map(|row| row.id.clone()).collect(), ..LintOptions::default() };
+    let report = lint(&session.migrations, Some(&catalogue), &options);
+    let found = |label: &str| {
+        report.migrations.iter().any(|linted| linted.label == label && linted.risk == Risk::High)
+    };
+    let due = plan.steps.iter().map(|step| step.migration);
+    let risky = due.filter(|due| due.risk() == Some(Risk::High) || found(due.label()));
+    Ok(risky.map(|risky| risky.label().to_owned()).collect())
 }
 
 async fn apply(mut session: Session, format: Format) -> Result<Exit, Failed> {

@@ -8,6 +8,7 @@ mod interrupted;
 mod killed;
 mod migrate;
 mod migrate_drift;
+mod migrate_lint;
 mod migrate_rehearse;
 mod migrate_verify;
 mod up;

@@ -12,6 +12,7 @@ fn id(number: u32) -> MigrationId {
 fn file(number: u32, text: &str) -> Migration {
     let script = Script {
         file: format!("{number:04}_m/up.sql"),
+        line: 1,
         text: text.into(),
         mode: TransactionMode::Auto,
         body: Body::Sql(Vec::new()),

@@ -82,12 +82,14 @@ fn meta(draft: &Draft, problems: &mut Vec<SourceProblem>) -> Meta {
     })
 }
 
-/// What `-- cairn: risk = "high"` and the like say at the top of a file that has no `meta.toml`.
+/// What `-- cairn: risk = "high"` and the like say at the top of a file that has no `meta.toml`. What is to be ignored
+/// is for the linter.
 fn annotations(up: Option<&Text>) -> String {
     let lines = up.map(|up| up.sql.as_str()).unwrap_or_default().lines();
     let comments = lines.take_while(|line| line.trim().is_empty() || line.starts_with("--"));
     comments
         .filter_map(|line| line.strip_prefix("-- cairn:"))
+        .filter(|line| !line.trim_start().starts_with("ignore"))
         .map(|line| format!("{}\n", line.trim()))
         .collect()
 }
@@ -158,7 +160,8 @@ fn read_script(
     let unsound = script::segments(&statements, mode, &BTreeSet::new()).unsound;
     problems.extend(unsound.into_iter().map(|unsound| refuse(&text.file, &statements, unsound)));
     let original = text.original.unwrap_or(text.sql);
-    Script { file: text.file, text: original.into(), mode, body: Body::Sql(statements) }
+    let line = text.line.max(1);
+    Script { file: text.file, line, text: original.into(), mode, body: Body::Sql(statements) }
 }
 
 fn check_strictly(file: &str, statements: &[Statement], problems: &mut Vec<SourceProblem>) {
@@ -306,6 +309,13 @@ mod tests {
                 P::NoUp { label: "0005_c".into() },
             ],
         );
+    }
+
+    #[test]
+    fn what_is_to_be_ignored_is_no_setting() {
+        let sql = "-- cairn: risk = \"high\"\n-- cairn: ignore = \"drop-table: empty\"\nDROP TABLE t;";
+        assert_eq!(foreign(sql).expect("sound")[0].risk(), Some(crate::Risk::High));
+        assert!(foreign(&sql.replace("ignore", "ingore")).is_err());
     }
 
     #[test]

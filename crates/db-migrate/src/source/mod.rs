@@ -179,6 +179,7 @@ impl Migrations {
         }
         let script = |direction: &str| Script {
             file: format!("{label} ({direction}, in Rust)"),
+            line: 1,
             text: code.revision().into(),
             mode: TransactionMode::Single,
             body: Body::Code(Arc::clone(code)),

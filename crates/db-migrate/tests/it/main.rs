@@ -18,6 +18,10 @@ mod failure;
 mod fleet;
 mod folders;
 mod half;
+#[cfg(feature = "lint")]
+mod lint_catalogue;
+#[cfg(feature = "lint")]
+mod lint_true;
 mod lock;
 mod rehearse;
 mod rehearse_blocked;
