@@ -9,6 +9,7 @@ mod killed;
 mod migrate;
 mod migrate_drift;
 mod migrate_lint;
+mod migrate_refused;
 mod migrate_rehearse;
 mod migrate_verify;
 mod up;
