@@ -1,11 +1,12 @@
 //! Runs a script segment by segment, with its row of history.
 
+use super::attempt::{Attempt, Record, write};
 use super::options::in_milliseconds;
 use super::retry::{is_worth_it, pause_after};
 use super::send::send;
 use super::watch::{Tell, Watch};
 use super::{Blocker, DeployLock, Event, Options, Settings, lock};
-use crate::history::{Begun, Ended, Statements};
+use crate::history::{Begun, Statements};
 use crate::migration::{Body, Script};
 use crate::script::{Class, Segment};
 use crate::{Error, HistoryTable, Left, Migration};
@@ -31,17 +32,6 @@ pub(crate) struct Runner<'r> {
     watch: Watch,
     /// What the session is set to between two migrations.
     settings: Settings,
-}
-
-/// How a part of a migration is recorded, in the same transaction where it has one.
-#[derive(Clone, Copy)]
-enum Record {
-    /// All of it, begun and done at once.
-    Whole(Instant),
-    /// So many statements.
-    Part(usize),
-    /// The last part.
-    Last(Instant),
 }
 
 impl<'r> Runner<'r> {
@@ -213,28 +203,20 @@ impl<'r> Runner<'r> {
         let begin = begin.map_or("BEGIN", |at| &*script.statements()[at].text);
         let begin =
             format!("{begin}; SET LOCAL lock_timeout = {}", in_milliseconds(self.options.lock_timeout));
+        let history = self.history.clone();
+        let attempt =
+            Attempt { history: &history, migration, direction, script, range, begin: &begin, record };
         let mut blockers = Vec::new();
-        for attempt in 1.. {
-            let work = once(
-                &mut *self.conn,
-                &self.history,
-                migration,
-                direction,
-                script,
-                range.clone(),
-                &begin,
-                record,
-                &migration.label,
-            );
+        for number in 1.. {
+            let work = attempt.run(&mut *self.conn);
             let (outcome, seen) = self.watch.during(&migration.label, &mut *self.tell, work).await;
             // One that was gone before it was seen again may be the same as before.
             blockers = if seen.is_empty() { blockers } else { seen };
-            match outcome {
-                Err(error) if is_worth_it(&error) => {
-                    self.pause(migration, began, attempt, error, &blockers).await?;
-                }
-                outcome => return outcome,
+            let Err(error) = outcome else { return Ok(()) };
+            if !is_worth_it(&error) {
+                return Err(error);
             }
+            self.pause(migration, began, number, error, &blockers).await?;
         }
         Ok(())
     }
@@ -322,59 +304,6 @@ impl<'r> Runner<'r> {
         record: Record,
     ) -> Result<(), Error> {
         write(self.conn, &self.history, migration, direction, record).await
-    }
-}
-
-/// One attempt of a transaction.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "the runner lends its parts one by one, as the watch is at work meanwhile"
-)]
-async fn once(
-    conn: &mut PgConnection,
-    history: &HistoryTable,
-    migration: &Migration,
-    direction: Direction,
-    script: &Script,
-    range: Range<usize>,
-    begin: &str,
-    record: Record,
-    label: &str,
-) -> Result<(), Error> {
-    let mut tx = conn
-        .begin_with(AssertSqlSafe(begin.to_owned()))
-        .await
-        .map_err(Error::during(format!("begin a transaction for {label}")))?;
-    match &script.body {
-        Body::Sql(_) => send(&mut tx, script, range, Left::Nothing, label, &mut |_| {}).await?,
-        Body::Code(code) => {
-            let done = match direction {
-                Direction::Up => code.up(&mut tx).await,
-                Direction::Down => code.down(&mut tx).await,
-            };
-            done.map_err(|source| Error::Code { label: label.to_owned(), source })?;
-        }
-    }
-    write(&mut tx, history, migration, direction, record).await?;
-    tx.commit().await.map_err(Error::during(format!("commit {label}, of which nothing was kept")))
-}
-
-async fn write(
-    conn: &mut PgConnection,
-    history: &HistoryTable,
-    migration: &Migration,
-    direction: Direction,
-    record: Record,
-) -> Result<(), Error> {
-    match (direction, record) {
-        (Direction::Up, Record::Whole(start)) => {
-            history.insert(conn, migration, Begun::Applied(start.elapsed()), None).await
-        }
-        (_, Record::Part(done)) => history.progress(conn, &migration.id, done, None).await,
-        (Direction::Up, Record::Last(start)) => history.finish(conn, migration, start.elapsed()).await,
-        (Direction::Down, Record::Whole(_) | Record::Last(_)) => {
-            history.end(conn, &migration.id, Ended::Reverted).await
-        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod adopt;
 pub(crate) mod apply;
+mod attempt;
 mod event;
 mod execute;
 pub(crate) mod hooks;

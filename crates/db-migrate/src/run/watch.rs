@@ -1,7 +1,7 @@
 //! Looks from a second session at a statement that takes its time: who blocks it, how far it is.
 
 use super::{Blocker, Event, Options, Progress};
-use crate::Error;
+use crate::{Error, Server};
 use sqlx::PgConnection;
 use std::pin::pin;
 use std::time::Duration;
@@ -13,28 +13,53 @@ const NEXT_LOOK: Duration = Duration::from_millis(500);
 /// How long between two looks that are told.
 const TELL_EVERY: Duration = Duration::from_secs(2);
 
-/// The second session, where there is one.
+/// The second session, opened when there is something to look at.
 pub(super) struct Watch {
-    session: Option<PgConnection>,
+    session: Session,
     pid: i32,
     /// Soon enough to see who blocks a statement before its lock timeout ends it.
     first_look: Duration,
+}
+
+enum Session {
+    /// Not yet: most migrations are done before anybody would look.
+    Due(Box<Server>),
+    Open(Box<PgConnection>),
+    /// There is no server to ask, or it could not be asked; that costs what would have been seen, nothing more.
+    None,
+}
+
+impl Session {
+    async fn look(&mut self, pid: i32) -> Option<Seen> {
+        if let Self::Due(server) = self {
+            let opened = server.connect().await;
+            *self = opened.map_or(Self::None, |session| Self::Open(Box::new(session)));
+        }
+        let Self::Open(session) = self else { return None };
+        let seen = look(session, pid).await.ok();
+        if seen.is_none() {
+            *self = Self::None;
+        }
+        seen
+    }
 }
 
 /// Tells of what is seen.
 pub(super) type Tell<'t> = &'t mut (dyn FnMut(&Event<'_>) + Send);
 
 impl Watch {
-    /// Of the session `conn`. A second session that cannot be had costs what it would have seen, nothing more.
+    /// Of the session `conn`.
     pub(super) async fn open(conn: &mut PgConnection, options: &Options) -> Result<Self, Error> {
         let first_look = FIRST_LOOK.min(options.lock_timeout / 3);
-        let Some(server) = &options.server else { return Ok(Self { session: None, pid: 0, first_look }) };
+        let Some(server) = &options.server else {
+            return Ok(Self { session: Session::None, pid: 0, first_look });
+        };
         let pid = sqlx::query_scalar("SELECT pg_backend_pid()")
             .persistent(false)
             .fetch_one(conn)
             .await
             .map_err(Error::during("read the number of the session"))?;
-        Ok(Self { session: server.connect().await.ok(), pid, first_look })
+        Ok(Self { session: Session::Due(Box::new(server.clone())), pid, first_look })
     }
 
     /// Does the work, and returns with its outcome who blocked it when it was last looked at.
@@ -47,33 +72,28 @@ impl Watch {
         tell: Tell<'_>,
         work: impl Future<Output = T>,
     ) -> (T, Vec<Blocker>) {
-        let Some(session) = &mut self.session else { return (work.await, Vec::new()) };
         let (pid, mut blockers) = (self.pid, Vec::new());
         let mut work = pin!(work);
         let (mut pause, mut told) = (self.first_look, Instant::now());
-        let mut broken = false;
         loop {
             tokio::select! {
                 biased;
                 outcome = &mut work => return (outcome, blockers),
-                () = sleep(pause), if !broken => {}
+                () = sleep(pause), if !matches!(self.session, Session::None) => {}
             }
             let seen = tokio::select! {
                 biased;
                 outcome = &mut work => return (outcome, blockers),
-                seen = look(session, pid) => seen,
+                seen = self.session.look(pid) => seen,
             };
-            match seen {
-                Ok(seen) => {
-                    if let Some(progress) = seen.progress.filter(|_| told.elapsed() >= TELL_EVERY) {
-                        tell(&Event::Progress { label, progress: &progress });
-                        told = Instant::now();
-                    }
-                    if !seen.blockers.is_empty() {
-                        blockers = seen.blockers;
-                    }
+            if let Some(seen) = seen {
+                if let Some(progress) = seen.progress.filter(|_| told.elapsed() >= TELL_EVERY) {
+                    tell(&Event::Progress { label, progress: &progress });
+                    told = Instant::now();
                 }
-                Err(_) => broken = true,
+                if !seen.blockers.is_empty() {
+                    blockers = seen.blockers;
+                }
             }
             pause = NEXT_LOOK;
         }

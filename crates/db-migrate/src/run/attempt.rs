@@ -1,0 +1,83 @@
+//! One attempt of a transaction: its statements, or its code, and what the history says of them.
+
+use super::Direction;
+use super::send::send;
+use crate::history::{Begun, Ended};
+use crate::migration::{Body, Script};
+use crate::{Error, HistoryTable, Left, Migration};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use std::ops::Range;
+use std::time::Instant;
+
+/// What is tried; nothing of it changes from one attempt to the next.
+pub(super) struct Attempt<'a> {
+    pub(super) history: &'a HistoryTable,
+    pub(super) migration: &'a Migration,
+    pub(super) direction: Direction,
+    pub(super) script: &'a Script,
+    pub(super) range: Range<usize>,
+    /// What begins the transaction.
+    pub(super) begin: &'a str,
+    pub(super) record: Record,
+}
+
+/// How a part of a migration is recorded, in the same transaction where it has one.
+#[derive(Clone, Copy)]
+pub(super) enum Record {
+    /// All of it, begun and done at once.
+    Whole(Instant),
+    /// So many statements.
+    Part(usize),
+    /// The last part.
+    Last(Instant),
+}
+
+impl Attempt<'_> {
+    /// Does it all, or nothing.
+    pub(super) async fn run(&self, conn: &mut PgConnection) -> Result<(), Error> {
+        let label = &self.migration.label;
+        // Not with the statements in one message: the driver would not know of the transaction when it is dropped then.
+        let mut tx = conn
+            .begin_with(AssertSqlSafe(self.begin.to_owned()))
+            .await
+            .map_err(Error::during(format!("begin a transaction for {label}")))?;
+        self.work(&mut tx).await?;
+        write(&mut tx, self.history, self.migration, self.direction, self.record).await?;
+        tx.commit().await.map_err(Error::during(format!("commit {label}, of which nothing was kept")))
+    }
+
+    async fn work(&self, conn: &mut PgConnection) -> Result<(), Error> {
+        let label = &self.migration.label;
+        match &self.script.body {
+            Body::Sql(_) => {
+                send(conn, self.script, self.range.clone(), Left::Nothing, label, &mut |_| {}).await
+            }
+            Body::Code(code) => {
+                let done = match self.direction {
+                    Direction::Up => code.up(conn).await,
+                    Direction::Down => code.down(conn).await,
+                };
+                done.map_err(|source| Error::Code { label: label.clone(), source })
+            }
+        }
+    }
+}
+
+pub(super) async fn write(
+    conn: &mut PgConnection,
+    history: &HistoryTable,
+    migration: &Migration,
+    direction: Direction,
+    record: Record,
+) -> Result<(), Error> {
+    match (direction, record) {
+        (Direction::Up, Record::Whole(start)) => {
+            history.insert(conn, migration, Begun::Applied(start.elapsed()), None).await
+        }
+        (_, Record::Part(done)) => history.progress(conn, &migration.id, done, None).await,
+        (Direction::Up, Record::Last(start)) => history.finish(conn, migration, start.elapsed()).await,
+        (Direction::Down, Record::Whole(_) | Record::Last(_)) => {
+            history.end(conn, &migration.id, Ended::Reverted).await
+        }
+    }
+}
