@@ -101,17 +101,51 @@ fn excerpt(value: Option<&str>, other: Option<&str>) -> String {
         return "not set".to_owned();
     };
     let mut others = other.unwrap_or_default().lines();
-    let line = value.lines().find(|line| others.next() != Some(line)).unwrap_or("shorter").trim();
-    match line.char_indices().nth(EXCERPT_CHARS) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line.to_owned(),
+    let mut differs = |line: &&str| {
+        let beside = others.next();
+        (beside != Some(line)).then(|| beside.unwrap_or_default())
+    };
+    let Some((line, beside)) = value.lines().find_map(|line| Some((line, differs(&line)?))) else {
+        return "shorter".to_owned();
+    };
+    if line.trim() == beside.trim() {
+        return format!("{line:?}");
     }
+    around_difference(line.trim(), beside.trim())
+}
+
+/// A long line from a little before the place where it begins to differ.
+fn around_difference(line: &str, beside: &str) -> String {
+    let chars = line.chars().count();
+    if chars <= EXCERPT_CHARS {
+        return line.to_owned();
+    }
+    let same = line.chars().zip(beside.chars()).take_while(|(one, other)| one == other).count();
+    let start = same.saturating_sub(EXCERPT_CHARS / 3).min(chars - EXCERPT_CHARS);
+    let middle: String = line.chars().skip(start).take(EXCERPT_CHARS).collect();
+    let (before, after) =
+        (if start > 0 { "…" } else { "" }, if start + EXCERPT_CHARS < chars { "…" } else { "" });
+    format!("{before}{middle}{after}")
 }
 
 #[cfg(test)]
 mod tests {
     use super::{Object, Snapshot, diff};
     use crate::schema::Kind;
+
+    #[test]
+    fn long_values_are_shown_where_they_differ() {
+        let check = |value: &str, other: &str, expected: &str| {
+            assert_eq!(super::excerpt(Some(value), Some(other)), expected);
+        };
+        check("a\nb", "a\nc", "b");
+        check("a\n  b", "a\n b", "\"  b\"");
+        check("a", "a\nb", "shorter");
+        let (one, other) = (format!("{}b", "a".repeat(300)), format!("{}c", "a".repeat(300)));
+        let shown = super::excerpt(Some(&one), Some(&other));
+        assert!(shown.starts_with("…a") && shown.ends_with("ab"), "{shown}");
+        check(&one, "b", &format!("{}…", "a".repeat(super::EXCERPT_CHARS)));
+    }
 
     /// Objects as a test writes them.
     type Written<'a> = &'a [(Kind, &'a str, &'a [(&'a str, &'a str)])];
