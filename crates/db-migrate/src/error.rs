@@ -169,6 +169,17 @@ pub enum Error {
         /// The name.
         name: String,
     },
+    /// The server did not say that it committed a transaction of a migration.
+    #[error("cannot commit {label}; {left}")]
+    Commit {
+        /// The migration.
+        label: String,
+        /// What that leaves behind.
+        left: Left,
+        /// The driver's error.
+        #[source]
+        source: sqlx::Error,
+    },
     /// The server refused a statement of ours, or could not be asked.
     #[error("cannot {action}")]
     Database {
@@ -221,6 +232,8 @@ pub enum Left {
     Nothing,
     /// What its earlier statements did. [`recover`](crate::recover) finishes or undoes it.
     Half,
+    /// The connection was lost when it was to be committed.
+    Unknown,
 }
 
 impl fmt::Display for Left {
@@ -228,6 +241,9 @@ impl fmt::Display for Left {
         f.write_str(match self {
             Self::Nothing => "nothing of this migration was kept",
             Self::Half => "the migration is half applied: finish or undo it with `db migrate recover`",
+            Self::Unknown => {
+                "whether it was kept is not known: `db migrate status` tells, and `db migrate recover` mends"
+            }
         })
     }
 }
@@ -244,6 +260,9 @@ impl Classify for Error {
         match self {
             Self::Locked { .. } => Retry::Safe,
             Self::Statement(error) if error.left == Left::Nothing => Retry::of_sqlstate(&error.sqlstate),
+            Self::Commit { left: Left::Nothing, source: sqlx::Error::Database(error), .. } => {
+                error.code().map_or(Retry::Never, |code| Retry::of_sqlstate(&code))
+            }
             Self::Database { source: sqlx::Error::Io(_), .. } => Retry::Reconnect,
             Self::Database { source: sqlx::Error::Database(error), .. } => {
                 error.code().map_or(Retry::Never, |code| Retry::of_sqlstate(&code))

@@ -1,7 +1,7 @@
 //! A scratch database that migrations are applied to, and nothing else.
 
 use crate::held::Held;
-use crate::run::{Direction, Event, Options, Runner, hooks};
+use crate::run::{Direction, Event, Options, Rest, Runner, hooks};
 use crate::scratch::execute;
 use crate::{Error, Migration, Migrations, Server, Template};
 use sqlx::{Connection, PgConnection};
@@ -66,7 +66,7 @@ pub(crate) async fn apply_each(
             (runner.tell)(&Event::Started { label: &step.label, position: index + 1, total: steps.len() });
         }
         hooks::run(runner.conn, &hooks.before_each).await?;
-        runner.run(step, Direction::Up, 0).await?;
+        runner.run(step, Direction::Up, Rest::default()).await?;
         hooks::run(runner.conn, &hooks.after_each).await?;
     }
     Ok(())

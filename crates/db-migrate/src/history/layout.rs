@@ -22,7 +22,7 @@ impl Layout {
             Self::Numbered => Some(format!("SELECT {OLD_COLUMNS} FROM {table} ORDER BY id")),
             Self::Current => Some(format!(
                 "SELECT seq, id, name, label, outcome, repeatable, checksum, started_at, finished_at, execution_ms, \
-                 applied_by, applied_from, statements, statements_done, error \
+                 applied_by, applied_from, statements, statements_done, statement_alone, error \
                  FROM {table} WHERE outcome {LIVE} ORDER BY seq"
             )),
         }
@@ -34,7 +34,7 @@ const OLD_COLUMNS: &str = "id::bigint AS seq, lpad(id::text, greatest(4, length(
     lpad(id::text, greatest(4, length(id::text)), '0') || '_' || name AS label, \
     CASE WHEN applied_at IS NULL THEN 'running' ELSE 'applied' END AS outcome, false AS repeatable, checksum, \
     started_at, applied_at AS finished_at, execution_ms, applied_by, 'unknown' AS applied_from, statements, \
-    statements_done, NULL::text AS error";
+    statements_done, NULL::integer AS statement_alone, NULL::text AS error";
 
 impl HistoryTable {
     pub(super) async fn layout(&self, conn: &mut PgConnection) -> Result<Layout, Error> {
@@ -125,6 +125,7 @@ impl HistoryTable {
                      coalesce(host(inet_client_addr()), 'socket') || ' ' || current_setting('application_name'), \
                  statements integer NOT NULL, \
                  statements_done integer NOT NULL, \
+                 statement_alone integer, \
                  error text); \
              CREATE UNIQUE INDEX {name}_live_key ON {self} (id) WHERE outcome {LIVE}; \
              COMMENT ON TABLE {self} IS 'What db migrate applied, tried and reverted; rows are never removed';",

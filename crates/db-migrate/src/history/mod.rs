@@ -7,6 +7,7 @@ mod write;
 pub use row::{Applied, Outcome};
 pub(crate) use write::{Begun, Ended};
 
+use crate::run::Direction;
 use crate::{Error, MigrationId};
 use row::Row;
 use sqlx::{AssertSqlSafe, PgConnection};
@@ -40,6 +41,10 @@ impl Default for HistoryTable {
 impl HistoryTable {
     /// Its name in its schema.
     pub(crate) const NAME: &str = "db_migrations";
+
+    /// Whether a row called `record` says how the database is.
+    pub(crate) const IS_LIVE: &str =
+        "record.outcome IN ('running', 'applied', 'adopted', 'baselined', 'reverting')";
 
     /// The history in this schema, which is made where it does not exist.
     ///
@@ -85,11 +90,16 @@ impl HistoryTable {
         &self,
         conn: &mut PgConnection,
         id: &MigrationId,
+        direction: Direction,
     ) -> Result<Option<String>, Error> {
         if self.layout(conn).await? != layout::Layout::Current {
             return Ok(None);
         }
-        let sql = format!("SELECT up_sql FROM {self} WHERE id = $1 AND outcome {}", row::LIVE);
+        let column = match direction {
+            Direction::Up => "up_sql",
+            Direction::Down => "down_sql",
+        };
+        let sql = format!("SELECT {column} FROM {self} WHERE id = $1 AND outcome {}", row::LIVE);
         let text: Option<Option<String>> = sqlx::query_scalar(AssertSqlSafe(sql))
             .persistent(false)
             .bind(id.as_str())

@@ -81,6 +81,8 @@ pub struct Applied {
     pub statements: usize,
     /// Statements known to have finished.
     pub statements_done: usize,
+    /// The statement, from 0, that the server refused in a transaction and that was begun by itself.
+    pub statement_alone: Option<usize>,
     /// What stopped it.
     pub error: Option<String>,
 }
@@ -101,6 +103,7 @@ pub(super) struct Row {
     applied_from: String,
     statements: i32,
     statements_done: i32,
+    statement_alone: Option<i32>,
     error: Option<String>,
 }
 
@@ -126,6 +129,7 @@ impl Row {
             applied_from: self.applied_from,
             statements: self.statements.try_into().unwrap_or_default(),
             statements_done: self.statements_done.try_into().unwrap_or_default(),
+            statement_alone: self.statement_alone.and_then(|at| at.try_into().ok()),
             error: self.error,
         })
     }

@@ -111,6 +111,18 @@ impl HistoryTable {
             .map_err(Error::during(format!("ask whether {table} has a new index")))
     }
 
+    /// Records that a statement of a migration that is under way is about to be run by itself, as the server will have it.
+    pub(crate) async fn begin_alone(
+        &self,
+        conn: &mut PgConnection,
+        id: &MigrationId,
+        at: usize,
+    ) -> Result<(), Error> {
+        let sql = format!("UPDATE {self} SET statement_alone = $2 WHERE id = $1 AND outcome {LIVE}");
+        let query = self.query(sql).bind(id.as_str()).bind(count(at));
+        self.one(conn, query, format!("record a statement of {id}")).await
+    }
+
     /// Records that a migration that was under way is applied, with the text that it has now.
     pub(crate) async fn finish(
         &self,
@@ -141,12 +153,14 @@ impl HistoryTable {
         conn: &mut PgConnection,
         id: &MigrationId,
         statements: usize,
+        down: &str,
     ) -> Result<(), Error> {
         let sql = format!(
             "UPDATE {self} SET outcome = 'reverting', started_at = clock_timestamp(), finished_at = NULL, \
-             statements = $2, statements_done = 0, error = NULL WHERE id = $1 AND outcome {LIVE}"
+             statements = $2, statements_done = 0, statement_alone = NULL, down_sql = $3, error = NULL \
+             WHERE id = $1 AND outcome {LIVE}"
         );
-        let query = self.query(sql).bind(id.as_str()).bind(count(statements));
+        let query = self.query(sql).bind(id.as_str()).bind(count(statements)).bind(down);
         self.one(conn, query, format!("record {id} as being reverted")).await
     }
 

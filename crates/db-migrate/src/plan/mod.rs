@@ -58,6 +58,7 @@ pub fn plan<'a>(files: &'a [Migration], applied: &[Applied], rules: &Rules) -> R
     for (at, file) in wanted.due {
         let Some(why) = state.why(at, file) else { continue };
         problems.extend(state.replaced_in_part(file));
+        let why = if state.is_completed_by(file, &plan.steps) { Why::Replaces } else { why };
         if why == Why::OutOfOrder {
             let last = state.last.map(|last| last.label.clone()).unwrap_or_default();
             let problem = Problem::OutOfOrder { label: file.label.clone(), last };
@@ -156,6 +157,13 @@ impl<'a, 'h> State<'a, 'h> {
             other.replaces.contains(&file.id)
                 && (self.rows.contains_key(&other.id) || !self.replaced(other).any(|applied| applied))
         })
+    }
+
+    /// Whether some of what it replaces is applied and the rest comes before it: then there is nothing left for it to do.
+    fn is_completed_by(&self, file: &'a Migration, steps: &[Step<'_>]) -> bool {
+        let due: HashSet<&MigrationId> = steps.iter().map(|step| &step.migration.id).collect();
+        let covered = |id: &MigrationId| self.rows.contains_key(id) || due.contains(id);
+        self.replaced(file).any(|applied| applied) && file.replaces.iter().all(covered)
     }
 
     fn replaced_in_part(&self, file: &'a Migration) -> Option<Problem> {

@@ -49,6 +49,7 @@ fn applied(number: u32, text: &str) -> Applied {
         applied_by: "ci".into(),
         applied_from: "socket".into(),
         statements: 3,
+        statement_alone: None,
         statements_done: 1,
         error: None,
     }
@@ -168,6 +169,7 @@ fn a_squashed_one_stands_for_what_it_replaces() {
     let files = [file(1, "a"), file(2, "b"), squashed()];
     check(&files, &[], Ok(&[3]));
     check_by(&rules, &files, &[applied(1, "a"), applied(2, "b")], Ok(&[(3, Why::Replaces)]));
+    check_by(&rules, &files, &[applied(1, "a")], Ok(&[(2, Why::New), (3, Why::Replaces)]));
     let problem = Problem::ReplacedInPart { label: "0003_m".into(), missing: id(2) };
     check(&[squashed()], &[applied(1, "a")], Err(vec![problem]));
 }

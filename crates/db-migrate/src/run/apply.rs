@@ -1,11 +1,11 @@
 //! Applies what was planned.
 
 use super::status::show_edits;
-use super::{Direction, Done, Event, Options, Report, Runner, Settings, hooks, lock};
+use super::{Direction, Done, Event, Options, Report, Rest, Runner, Settings, lock};
 use crate::history::{Begun, Ended};
 use crate::plan::{Plan, Why};
-use crate::{Error, HistoryTable, Migration, Migrations, Outcome, PlanError, plan};
-use sqlx::PgConnection;
+use crate::{Error, HistoryTable, Left, Migration, Migrations, Outcome, PlanError, plan};
+use sqlx::{Connection, PgConnection};
 use std::time::Duration;
 
 /// Applies every migration that the rules let, in order, and tells `progress` about it.
@@ -100,28 +100,28 @@ async fn run(
 ) -> Result<Vec<Done>, Error> {
     let mut runner = Runner::open(conn, migrations.history(), options, progress).await?;
     let hooks = migrations.hooks();
-    hooks::run(runner.conn, &hooks.before_all).await?;
+    runner.hook(&hooks.before_all).await?;
     let mut done = Vec::with_capacity(plan.steps.len());
     for (index, step) in plan.steps.iter().enumerate() {
         let label = &step.migration.label;
         (runner.tell)(&Event::Started { label, position: index + 1, total: plan.steps.len() });
-        hooks::run(runner.conn, &hooks.before_each).await?;
+        runner.hook(&hooks.before_each).await?;
         let execution = match step.why {
             Why::Replaces => {
                 record_only(runner.conn, &runner.history, step.migration).await?;
                 Duration::ZERO
             }
             Why::New | Why::OutOfOrder | Why::Changed => {
-                let outcome = runner.run(step.migration, Direction::Up, 0).await;
+                let outcome = runner.run(step.migration, Direction::Up, Rest::default()).await;
                 remember_failure(&mut runner, step.migration, &outcome).await;
                 outcome?
             }
         };
-        hooks::run(runner.conn, &hooks.after_each).await?;
+        runner.hook(&hooks.after_each).await?;
         (runner.tell)(&Event::Finished { label, execution });
         done.push(Done { id: step.migration.id.clone(), label: label.clone(), execution });
     }
-    hooks::run(runner.conn, &hooks.after_all).await?;
+    runner.hook(&hooks.after_all).await?;
     Ok(done)
 }
 
@@ -131,16 +131,24 @@ pub(super) async fn record_only(
     history: &HistoryTable,
     migration: &Migration,
 ) -> Result<(), Error> {
+    let during = || Error::during(format!("record {}", migration.label));
+    let mut tx = conn.begin().await.map_err(during())?;
     for id in &migration.replaces {
-        history.end(conn, id, Ended::Superseded).await?;
+        history.end(&mut tx, id, Ended::Superseded).await?;
     }
-    history.insert(conn, migration, Begun::Taken(Outcome::Applied, None), None).await
+    history.insert(&mut tx, migration, Begun::Taken(Outcome::Applied, None), None).await?;
+    tx.commit().await.map_err(during())
 }
 
 /// What was tried in vain is written down as well; where that fails too, the error itself is what is told.
 async fn remember_failure(runner: &mut Runner<'_>, migration: &Migration, outcome: &Result<Duration, Error>) {
+    let left = |error: &Error| match error {
+        Error::Statement(error) => error.left,
+        Error::Commit { left, .. } => *left,
+        _ => Left::Nothing,
+    };
     if let Err(error) = outcome
-        && !matches!(error, Error::Statement(error) if error.left == crate::Left::Half)
+        && left(error) == Left::Nothing
     {
         let text = db_core::with_causes(error);
         let failed = Begun::Failed(Duration::ZERO);

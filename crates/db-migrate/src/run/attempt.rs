@@ -43,7 +43,11 @@ impl Attempt<'_> {
             .map_err(Error::during(format!("begin a transaction for {label}")))?;
         self.work(&mut tx).await?;
         write(&mut tx, self.history, self.migration, self.direction, self.record).await?;
-        tx.commit().await.map_err(Error::during(format!("commit {label}, of which nothing was kept")))
+        tx.commit().await.map_err(|source| {
+            let refused = matches!(source, sqlx::Error::Database(_));
+            let left = if refused { Left::Nothing } else { Left::Unknown };
+            Error::Commit { label: label.clone(), left, source }
+        })
     }
 
     async fn work(&self, conn: &mut PgConnection) -> Result<(), Error> {

@@ -8,7 +8,7 @@ use super::watch::{Tell, Watch};
 use super::{Blocker, DeployLock, Event, Options, Settings, lock};
 use crate::history::{Begun, Statements};
 use crate::migration::{Body, Script};
-use crate::script::{Class, Segment};
+use crate::script::{Class, Effect, Segment, Statement};
 use crate::{Error, HistoryTable, Left, Migration};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use std::collections::BTreeSet;
@@ -34,6 +34,27 @@ pub(crate) struct Runner<'r> {
     settings: Settings,
 }
 
+/// Where a migration goes on that was half done; from its beginning unless told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Rest {
+    /// Its first statements that are done.
+    pub(crate) from: usize,
+    /// A statement that is known to be refused in a transaction.
+    pub(crate) alone: Option<usize>,
+}
+
+/// How far a migration in parts has come.
+struct Place {
+    from: usize,
+    row: Row,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Row {
+    Missing,
+    There,
+}
+
 impl<'r> Runner<'r> {
     pub(crate) async fn open(
         conn: &'r mut PgConnection,
@@ -51,12 +72,12 @@ impl<'r> Runner<'r> {
         Ok(Self { conn, history: history.with(statements), options, tell, watch, settings })
     }
 
-    /// Runs a migration from its statement `from` on, which is 0 unless it was half done.
+    /// Runs a migration, or what is left of it.
     pub(crate) async fn run(
         &mut self,
         migration: &Migration,
         direction: Direction,
-        from: usize,
+        from: Rest,
     ) -> Result<Duration, Error> {
         let start = Instant::now();
         self.forget_statements(migration).await?;
@@ -72,10 +93,13 @@ impl<'r> Runner<'r> {
             }
         };
         // What pg_dump writes begins by emptying the search path, for the whole session.
-        let changes = |class| matches!(class, Class::Session | Class::Temporary);
+        let changes = |statement: &Statement| {
+            matches!(statement.class, Class::Session | Class::Temporary)
+                || is_discard_all(statement)
+                || statement.text.to_ascii_lowercase().contains("set_config")
+        };
         if outcome.is_ok()
-            && (matches!(script.body, Body::Code(_))
-                || script.statements().iter().any(|statement| changes(statement.class)))
+            && (matches!(script.body, Body::Code(_)) || script.statements().iter().any(changes))
         {
             self.settings.restore(self.conn).await?;
         }
@@ -105,31 +129,34 @@ impl<'r> Runner<'r> {
         migration: &Migration,
         direction: Direction,
         script: &Script,
-        from: usize,
+        resume: Rest,
         start: Instant,
     ) -> Result<(), Error> {
-        let mut learned = BTreeSet::new();
+        let mut learned: BTreeSet<usize> = resume.alone.into_iter().collect();
+        let mut place =
+            Place { from: resume.from, row: if resume.from > 0 { Row::There } else { Row::Missing } };
         loop {
             let segments = script.segments(&learned);
             if let Some(at) = segments.unsound.first() {
                 return Err(Error::Unsound { file: script.file.clone(), what: format!("{at:?}") });
             }
             let rest: Vec<Segment> =
-                segments.segments.into_iter().filter(|segment| segment.range().end > from).collect();
+                segments.segments.into_iter().filter(|segment| segment.range().end > place.from).collect();
+            let whole = place.from == 0 && place.row == Row::Missing;
             let outcome = match rest.as_slice() {
-                [] if from == 0 => {
+                [] if whole => {
                     self.together(migration, direction, script, 0..0, None, Record::Whole(start)).await
                 }
-                [Segment::Together { range, begin }] if from == 0 => {
+                [Segment::Together { range, begin }] if whole => {
                     let record = Record::Whole(start);
                     self.together(migration, direction, script, range.clone(), *begin, record).await
                 }
-                rest => self.by_segment(migration, direction, script, rest, from, start).await,
+                rest => self.by_segment(migration, direction, script, rest, &mut place, start).await,
             };
             match outcome {
                 Err(error) => match refused_in_transaction(&error) {
                     // Nothing of its transaction was kept, so what the server said of one statement costs nothing.
-                    Some(at) if from == 0 && learned.insert(at) && !is_begun(&error) => {}
+                    Some(at) if learned.insert(at) => {}
                     _ => return Err(error),
                 },
                 Ok(()) => return Ok(()),
@@ -144,21 +171,18 @@ impl<'r> Runner<'r> {
         direction: Direction,
         script: &Script,
         segments: &[Segment],
-        from: usize,
+        place: &mut Place,
         start: Instant,
     ) -> Result<(), Error> {
-        if from == 0 {
-            match direction {
-                Direction::Up => self.history.insert(self.conn, migration, Begun::Running, None).await?,
-                Direction::Down => self.history.turn_back(self.conn, &migration.id, script.len()).await?,
-            }
-        } else {
-            self.replay_settings(script, from).await?;
+        match place.row {
+            Row::Missing => self.begin_record(migration, direction, script).await?,
+            Row::There => self.replay_settings(script, place.from).await?,
         }
+        place.row = Row::There;
         for (index, segment) in segments.iter().enumerate() {
             let last = index + 1 == segments.len();
             let range = segment.range();
-            let range = range.start.max(from)..range.end;
+            let range = range.start.max(place.from)..range.end;
             let record = if last { Record::Last(start) } else { Record::Part(range.end) };
             let outcome = match segment {
                 Segment::Together { begin, .. } => {
@@ -172,6 +196,7 @@ impl<'r> Runner<'r> {
                 let _ = self.history.progress(self.conn, &migration.id, range.start, Some(&text)).await;
                 return Err(half(error));
             }
+            place.from = range.end;
         }
         if segments.is_empty() {
             self.record(migration, direction, Record::Last(start)).await?;
@@ -179,12 +204,37 @@ impl<'r> Runner<'r> {
         Ok(())
     }
 
-    /// What statements that are done have set for those that are not.
-    async fn replay_settings(&mut self, script: &Script, from: usize) -> Result<(), Error> {
-        for statement in script.statements()[..from].iter().filter(|found| found.class == Class::Session) {
-            sqlx::raw_sql(AssertSqlSafe(statement.text.to_string())).execute(&mut *self.conn).await.map_err(
-                Error::during(format!("set again what line {} of {} sets", statement.line, script.file)),
-            )?;
+    async fn begin_record(
+        &mut self,
+        migration: &Migration,
+        direction: Direction,
+        script: &Script,
+    ) -> Result<(), Error> {
+        if direction == Direction::Down {
+            return self.history.turn_back(self.conn, &migration.id, script.len(), &script.text).await;
+        }
+        let during = || Error::during(format!("record that {} begins", migration.label));
+        let mut tx = self.conn.begin().await.map_err(during())?;
+        self.history.insert(&mut tx, migration, Begun::Running, None).await?;
+        tx.commit().await.map_err(during())
+    }
+
+    /// What statements that are done have made of the session for those that are not: settings, temporary tables.
+    pub(super) async fn replay_settings(&mut self, script: &Script, from: usize) -> Result<(), Error> {
+        let of_session = |found: &&Statement| matches!(found.class, Class::Session | Class::Temporary);
+        for statement in script.statements()[..from].iter().filter(of_session) {
+            let replayed =
+                sqlx::raw_sql(AssertSqlSafe(statement.text.to_string())).execute(&mut *self.conn).await;
+            match replayed {
+                // It is the same session still, after a part that the server had refused.
+                Err(sqlx::Error::Database(error)) if is_there_already(&error.code().unwrap_or_default()) => {}
+                replayed => {
+                    replayed.map_err(Error::during(format!(
+                        "run again what line {} of {} does to the session",
+                        statement.line, script.file
+                    )))?;
+                }
+            }
         }
         Ok(())
     }
@@ -216,15 +266,15 @@ impl<'r> Runner<'r> {
             if !is_worth_it(&error) {
                 return Err(error);
             }
-            self.pause(migration, began, number, error, &blockers).await?;
+            self.pause(&migration.label, began, number, error, &blockers).await?;
         }
         Ok(())
     }
 
     /// Waits before the next attempt, or gives the error back when the deadline is over.
-    async fn pause(
+    pub(super) async fn pause(
         &mut self,
-        migration: &Migration,
+        label: &str,
         began: Instant,
         attempt: u32,
         error: Error,
@@ -234,8 +284,31 @@ impl<'r> Runner<'r> {
         if began.elapsed() + pause > self.options.lock_deadline {
             return Err(blocked_by(error, blockers));
         }
-        (self.tell)(&Event::Blocked { label: &migration.label, attempt, blockers, pause });
+        (self.tell)(&Event::Blocked { label, attempt, blockers, pause });
         sleep(pause).await;
+        Ok(())
+    }
+
+    /// Runs scripts of the project's around its migrations, each in a transaction of its own.
+    pub(super) async fn hook(&mut self, scripts: &[Script]) -> Result<(), Error> {
+        for script in scripts {
+            let began = Instant::now();
+            let begin =
+                format!("BEGIN; SET LOCAL lock_timeout = {}", in_milliseconds(self.options.lock_timeout));
+            for number in 1.. {
+                let work = super::hooks::once(&mut *self.conn, script, Some(&begin));
+                let (outcome, blockers) = self.watch.during(&script.file, &mut *self.tell, work).await;
+                match outcome {
+                    Err(error) if is_worth_it(&error) => {
+                        self.pause(&script.file, began, number, error, &blockers).await?;
+                    }
+                    outcome => {
+                        outcome?;
+                        break;
+                    }
+                }
+            }
+        }
         Ok(())
     }
 
@@ -249,32 +322,44 @@ impl<'r> Runner<'r> {
         record: Record,
     ) -> Result<(), Error> {
         let statement = &script.statements()[at];
-        // Nobody waits behind a concurrent build, and one that times out leaves an invalid index.
+        let effect = crate::script::effect(&statement.text);
+        if statement.class != Class::Outside {
+            self.history.begin_alone(self.conn, &migration.id, at).await?;
+        }
+        // Nobody waits behind a concurrent build, and one that times out leaves an invalid index. What may have committed
+        // some of its work must not be run twice.
         let concurrent = statement.text.to_ascii_uppercase().contains("CONCURRENTLY");
-        let timeout = if concurrent { self.options.lock_deadline } else { self.options.lock_timeout };
+        let once = effect == Effect::Unknown;
+        let timeout = if concurrent || once { self.options.lock_deadline } else { self.options.lock_timeout };
         let began = Instant::now();
         for attempt in 1.. {
-            self.limit_locks(&in_milliseconds(timeout)).await?;
-            let mut quiet = |_: &Event<'_>| {};
-            let work = send(&mut *self.conn, script, at..at + 1, Left::Half, &migration.label, &mut quiet);
+            self.limit_locks(timeout).await?;
+            let work = send_alone(&mut *self.conn, script, at, &effect, attempt, &migration.label);
             let (outcome, blockers) = self.watch.during(&migration.label, &mut *self.tell, work).await;
             self.settings_after_alone().await?;
             match outcome {
                 Ok(()) => break,
                 Err(error) => {
-                    self.clean(script, at).await;
-                    if !is_worth_it(&error) {
+                    self.clean(migration, &effect).await;
+                    if once || !is_worth_it(&error) {
                         return Err(blocked_by(error, &blockers));
                     }
-                    self.pause(migration, began, attempt, error, &blockers).await?;
+                    self.pause(&migration.label, began, attempt, error, &blockers).await?;
                 }
             }
+        }
+        if is_discard_all(statement) {
+            self.settings.restore(self.conn).await?;
         }
         (self.tell)(&Event::Statement { label: &migration.label, number: at + 1, total: script.len() });
         self.record(migration, direction, record).await
     }
 
-    async fn limit_locks(&mut self, value: &str) -> Result<(), Error> {
+    pub(super) async fn limit_locks(&mut self, timeout: Duration) -> Result<(), Error> {
+        self.set_lock_timeout(&in_milliseconds(timeout)).await
+    }
+
+    async fn set_lock_timeout(&mut self, value: &str) -> Result<(), Error> {
         sqlx::query("SELECT set_config('lock_timeout', $1, false)")
             .persistent(false)
             .bind(value)
@@ -284,15 +369,15 @@ impl<'r> Runner<'r> {
         Ok(())
     }
 
-    async fn settings_after_alone(&mut self) -> Result<(), Error> {
+    pub(super) async fn settings_after_alone(&mut self) -> Result<(), Error> {
         let before = self.settings.value("lock_timeout").unwrap_or("0").to_owned();
-        self.limit_locks(&before).await
+        self.set_lock_timeout(&before).await
     }
 
     /// An index that could not be built is of no use to anybody, and costs every write.
-    async fn clean(&mut self, script: &Script, at: usize) {
-        let effect = crate::script::effect(&script.statements()[at].text);
-        if let Ok(Some(what)) = super::recover::drop_invalid(self.conn, &effect).await {
+    async fn clean(&mut self, migration: &Migration, effect: &Effect) {
+        let dropped = super::recover::drop_invalid(self.conn, &self.history, &migration.id, effect).await;
+        if let Ok(Some(what)) = dropped {
             (self.tell)(&Event::Mended { what: &what });
         }
     }
@@ -317,9 +402,42 @@ pub(super) fn refused_in_transaction(error: &Error) -> Option<usize> {
     }
 }
 
-/// Whether something of the migration was kept.
-fn is_begun(error: &Error) -> bool {
-    matches!(error, Error::Statement(error) if error.left == Left::Half)
+/// Sends it, or finishes what an attempt before has begun.
+async fn send_alone(
+    conn: &mut PgConnection,
+    script: &Script,
+    at: usize,
+    effect: &Effect,
+    attempt: u32,
+    label: &str,
+) -> Result<(), Error> {
+    if attempt > 1 && super::recover::finish_detach(conn, effect).await? {
+        return Ok(());
+    }
+    if is_discard_all(&script.statements()[at]) {
+        let discarded = sqlx::raw_sql(DISCARD_ALL_BUT_LOCKS).execute(conn).await;
+        return discarded
+            .map(drop)
+            .map_err(Error::during(format!("discard what {label} has done to the session")));
+    }
+    send(conn, script, at..at + 1, Left::Half, label, &mut |_| {}).await
+}
+
+/// What the documentation says that `DISCARD ALL` is, without `pg_advisory_unlock_all()`: another deployment waits for
+/// the lock that it would let go of.
+const DISCARD_ALL_BUT_LOCKS: &str = "CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; DEALLOCATE ALL; UNLISTEN *; \
+    DISCARD PLANS; DISCARD TEMP; DISCARD SEQUENCES";
+
+fn is_discard_all(statement: &Statement) -> bool {
+    let mut words = statement.text.split_ascii_whitespace();
+    let is =
+        |word: Option<&str>, expected: &str| word.is_some_and(|word| word.eq_ignore_ascii_case(expected));
+    is(words.next(), "DISCARD") && is(words.next(), "ALL")
+}
+
+/// Temporary tables, prepared statements, cursors.
+fn is_there_already(sqlstate: &str) -> bool {
+    matches!(sqlstate, "42P07" | "42P05" | "42P03")
 }
 
 fn half(error: Error) -> Error {
@@ -327,6 +445,9 @@ fn half(error: Error) -> Error {
         Error::Statement(mut error) => {
             error.left = Left::Half;
             Error::Statement(error)
+        }
+        Error::Commit { label, left: Left::Nothing, source } => {
+            Error::Commit { label, left: Left::Half, source }
         }
         error => error,
     }

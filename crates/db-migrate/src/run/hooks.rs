@@ -3,7 +3,7 @@
 use super::send::send;
 use crate::migration::Script;
 use crate::{Error, Left};
-use sqlx::{Connection, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 /// Scripts around migrations, each in a transaction of its own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,12 +26,21 @@ impl Hooks {
     }
 }
 
+/// One of them, all of it or nothing.
+pub(super) async fn once(conn: &mut PgConnection, script: &Script, begin: Option<&str>) -> Result<(), Error> {
+    let begun = match begin {
+        Some(begin) => conn.begin_with(AssertSqlSafe(begin.to_owned())).await,
+        None => conn.begin().await,
+    };
+    let mut tx = begun.map_err(Error::during(format!("begin a transaction for {}", script.file)))?;
+    send(&mut tx, script, 0..script.len(), Left::Nothing, &script.file, &mut |_| {}).await?;
+    tx.commit().await.map_err(Error::during(format!("commit {}", script.file)))
+}
+
+/// All of them, as far as the transaction of the caller goes.
 pub(crate) async fn run(conn: &mut PgConnection, scripts: &[Script]) -> Result<(), Error> {
     for script in scripts {
-        let mut tx =
-            conn.begin().await.map_err(Error::during(format!("begin a transaction for {}", script.file)))?;
-        send(&mut tx, script, 0..script.len(), Left::Nothing, &script.file, &mut |_| {}).await?;
-        tx.commit().await.map_err(Error::during(format!("commit {}", script.file)))?;
+        once(conn, script, None).await?;
     }
     Ok(())
 }

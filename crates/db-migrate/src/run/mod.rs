@@ -16,10 +16,11 @@ pub(crate) mod revert;
 mod send;
 mod settings;
 pub(crate) mod status;
+mod undo;
 mod watch;
 
 pub use event::{Blocker, Event, Progress};
-pub(crate) use execute::{Direction, Runner};
+pub(crate) use execute::{Direction, Rest, Runner};
 pub use options::{DeployLock, Options};
 pub(crate) use settings::Settings;
 

@@ -2,13 +2,15 @@
 
 use super::apply::refuse_read_only;
 use super::lock::jittered;
-use super::{Direction, Done, Event, Options, Report, Runner, Settings, lock};
+use super::retry::is_worth_it;
+use super::send::send;
+use super::undo::{Undoing, undoing};
+use super::{Direction, Done, Event, Options, Report, Rest, Runner, Settings, lock};
 use crate::history::Ended;
 use crate::migration::Script;
-use crate::script::{Effect, Segment, effect, split};
-use crate::{Applied, Error, Migration, Migrations, Outcome};
+use crate::script::{Class, Effect, Segment, Statement, effect, split};
+use crate::{Applied, Error, HistoryTable, Left, Migration, MigrationId, Migrations, Outcome};
 use sqlx::{AssertSqlSafe, PgConnection};
-use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
@@ -104,9 +106,9 @@ async fn one(
             migration.down.as_ref().ok_or_else(|| Error::NoDown { labels: vec![migration.label.clone()] })?
         }
     };
-    if direction == Direction::Up {
-        refuse_changed(runner, migration, row).await?;
-    }
+    refuse_changed(runner, migration, row, script, direction).await?;
+    // Names without a schema are looked for as the file has it.
+    runner.replay_settings(script, row.statements_done).await?;
     let done = settle(runner, migration, script, row, how).await?;
     // Half reverted, the way on is the way back; undoing that is to apply it anew.
     if how.way == Way::Undo && direction == Direction::Up {
@@ -115,18 +117,25 @@ async fn one(
     if done == 0 && direction == Direction::Up {
         runner.history.end(runner.conn, &row.id, Ended::Superseded).await?;
     }
-    runner.run(migration, direction, done).await?;
+    let alone = row.statement_alone.filter(|at| *at >= done);
+    runner.run(migration, direction, Rest { from: done, alone }).await?;
     Ok(())
 }
 
 /// What was done must still be what the file says first: then the rest of the file is the rest to do.
-async fn refuse_changed(runner: &mut Runner<'_>, migration: &Migration, row: &Applied) -> Result<(), Error> {
-    if row.checksum == migration.checksum() {
+async fn refuse_changed(
+    runner: &mut Runner<'_>,
+    migration: &Migration,
+    row: &Applied,
+    script: &Script,
+    direction: Direction,
+) -> Result<(), Error> {
+    if direction == Direction::Up && row.checksum == migration.checksum() {
         return Ok(());
     }
-    let before = runner.history.text_of(runner.conn, &row.id).await?;
+    let before = runner.history.text_of(runner.conn, &row.id, direction).await?;
     let before = before.and_then(|text| split(&text, 1).ok()).unwrap_or_default();
-    let now = migration.up.statements();
+    let now = script.statements();
     let same = before.len() >= row.statements_done
         && now.len() >= row.statements_done
         && (0..row.statements_done).all(|at| before[at].text == now[at].text);
@@ -138,7 +147,7 @@ async fn refuse_changed(runner: &mut Runner<'_>, migration: &Migration, row: &Ap
         undo: false,
         reason: format!(
             "its first {} statements are done and were changed in {} since; restore them, and change what comes after",
-            row.statements_done, migration.up.file
+            row.statements_done, script.file
         ),
     })
 }
@@ -152,7 +161,8 @@ async fn settle(
     how: Recover,
 ) -> Result<usize, Error> {
     let done = row.statements_done;
-    let alone = script.segments(&BTreeSet::new()).segments.contains(&Segment::Alone(done));
+    let learned = row.statement_alone.into_iter().collect();
+    let alone = script.segments(&learned).segments.contains(&Segment::Alone(done));
     let Some(statement) = script.statements().get(done) else { return Ok(done) };
     let effect = effect(&statement.text);
     if !alone {
@@ -160,29 +170,23 @@ async fn settle(
         return Ok(done);
     }
     wait_for_builders(runner, &effect).await?;
-    if let Some(what) = drop_invalid(runner.conn, &effect).await? {
+    if let Some(what) = drop_invalid(runner.conn, &runner.history, &row.id, &effect).await? {
         (runner.tell)(&Event::Mended { what: &what });
-    }
-    // One that failed with an error did not happen, whatever else is there under its name.
-    if row.error.is_some() {
         return Ok(done);
     }
-    let known = match &effect {
-        Effect::CreateIndex { name: None, table } => {
-            Some(runner.history.is_older_than_an_index(runner.conn, &row.id, table).await?)
-        }
-        effect => has_happened(runner.conn, effect).await?,
-    };
-    let happened = match (known, how.statement_ran) {
-        (Some(happened), _) | (None, Some(happened)) => happened,
-        (None, None) => {
-            return Err(Error::Undecided {
-                label: migration.label.clone(),
-                file: script.file.clone(),
-                statement: done + 1,
-                summary: statement.summary(),
-            });
-        }
+    if finish_detach(runner.conn, &effect).await? {
+        let what = format!("{}: finished to {}", migration.label, statement.summary());
+        (runner.tell)(&Event::Mended { what: &what });
+    }
+    let happened = match known(runner, row, &effect).await? {
+        // One that failed with an error did not happen, whatever else is there under its name.
+        Some(happened) => happened && (row.error.is_none() || matches!(effect, Effect::Detach { .. })),
+        None => how.statement_ran.ok_or_else(|| Error::Undecided {
+            label: migration.label.clone(),
+            file: script.file.clone(),
+            statement: done + 1,
+            summary: statement.summary(),
+        })?,
     };
     if happened {
         runner.history.progress(runner.conn, &row.id, done + 1, None).await?;
@@ -211,26 +215,68 @@ async fn wait_for_builders(runner: &mut Runner<'_>, effect: &Effect) -> Result<(
     }
 }
 
-/// Drops the index that a statement could not finish; says so.
-pub(super) async fn drop_invalid(conn: &mut PgConnection, effect: &Effect) -> Result<Option<String>, Error> {
+/// Whether a statement had its effect; `None` where nothing tells.
+async fn known(runner: &mut Runner<'_>, row: &Applied, effect: &Effect) -> Result<Option<bool>, Error> {
+    match effect {
+        Effect::CreateIndex { name: None, table } if row.error.is_none() => {
+            runner.history.is_older_than_an_index(runner.conn, &row.id, table).await.map(Some)
+        }
+        Effect::CreateIndex { name: None, .. } => Ok(Some(false)),
+        effect => has_happened(runner.conn, effect).await,
+    }
+}
+
+/// Drops the index that a statement of this migration could not finish; says so. Nobody else's: one that is being built is
+/// left alone, and where the server chose the name, one that was there before the statement began.
+pub(super) async fn drop_invalid(
+    conn: &mut PgConnection,
+    history: &HistoryTable,
+    id: &MigrationId,
+    effect: &Effect,
+) -> Result<Option<String>, Error> {
     let Effect::CreateIndex { name, table } = effect else { return Ok(None) };
     let during = || Error::during(format!("look for an invalid index of {table}"));
-    // Where the server chose the name, any invalid index of the table that is not being built is a leftover.
-    let invalid: Vec<String> = sqlx::query_scalar(
-        "SELECT indexrelid::regclass::text FROM pg_index JOIN pg_class AS class ON class.oid = indexrelid \
+    let sql = format!(
+        "SELECT indexrelid::regclass::text FROM pg_index AS made JOIN pg_class AS class ON class.oid = indexrelid \
          WHERE indrelid = to_regclass($1) AND NOT indisvalid AND class.relkind = 'i' \
-           AND ($2::text IS NULL OR class.relname = (parse_ident($2))[1])",
-    )
-    .persistent(false)
-    .bind(table)
-    .bind(name)
-    .fetch_all(&mut *conn)
-    .await
-    .map_err(during())?;
+           AND NOT EXISTS (SELECT FROM pg_stat_progress_create_index AS build WHERE build.relid = indrelid) \
+           AND CASE WHEN $2::text IS NULL \
+               THEN EXISTS (SELECT FROM {history} AS record WHERE record.id = $3 AND {live} \
+                            AND age(made.xmin) <= age(record.xmin)) \
+               ELSE class.relname = (parse_ident($2))[1] END",
+        live = HistoryTable::IS_LIVE,
+    );
+    let invalid: Vec<String> = sqlx::query_scalar(AssertSqlSafe(sql))
+        .persistent(false)
+        .bind(table)
+        .bind(name)
+        .bind(id.as_str())
+        .fetch_all(&mut *conn)
+        .await
+        .map_err(during())?;
     for index in &invalid {
         drop_index(conn, index).await?;
     }
     Ok((!invalid.is_empty()).then(|| format!("dropped the invalid index {}", invalid.join(", "))))
+}
+
+/// Finishes to detach a partition of which that was begun; says whether there was one.
+pub(super) async fn finish_detach(conn: &mut PgConnection, effect: &Effect) -> Result<bool, Error> {
+    let Effect::Detach { partition } = effect else { return Ok(false) };
+    let during = || Error::during(format!("finish to detach {partition}"));
+    let found: Option<(String, String)> = sqlx::query_as(
+        "SELECT inhparent::regclass::text, inhrelid::regclass::text FROM pg_inherits \
+         WHERE inhrelid = to_regclass($1) AND inhdetachpending",
+    )
+    .persistent(false)
+    .bind(partition)
+    .fetch_optional(&mut *conn)
+    .await
+    .map_err(during())?;
+    let Some((parent, quoted)) = found else { return Ok(false) };
+    let sql = format!("ALTER TABLE {parent} DETACH PARTITION {quoted} FINALIZE");
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(conn).await.map_err(during())?;
+    Ok(true)
 }
 
 async fn drop_index(conn: &mut PgConnection, quoted: &str) -> Result<(), Error> {
@@ -240,7 +286,6 @@ async fn drop_index(conn: &mut PgConnection, quoted: &str) -> Result<(), Error> 
     Ok(())
 }
 
-/// Whether a statement had its effect; `None` where nothing tells.
 async fn has_happened(conn: &mut PgConnection, effect: &Effect) -> Result<Option<bool>, Error> {
     let (sql, name, more) = match effect {
         Effect::CreateIndex { name: Some(name), table } => (
@@ -290,23 +335,59 @@ async fn undo(runner: &mut Runner<'_>, migration: &Migration, done: usize) -> Re
     match &migration.down {
         _ if done == 0 => {}
         Some(down) => {
-            for (at, statement) in down.statements().iter().enumerate() {
-                if matches!(statement.class, crate::script::Class::Begin | crate::script::Class::Commit) {
-                    continue;
-                }
-                let (range, left, label) = (at..at + 1, crate::Left::Half, &migration.label);
-                match super::send::send(runner.conn, down, range, left, label, &mut |_| {}).await {
-                    Err(Error::Statement(error)) if NOT_THERE.contains(&error.sqlstate.as_str()) => {
-                        let what = format!("{}: nothing to undo for {}", migration.label, error.summary);
-                        (runner.tell)(&Event::Mended { what: &what });
-                    }
-                    outcome => outcome?,
+            let up = migration.up.statements();
+            let is_ours = |statement: &&Statement| !matches!(statement.class, Class::Begin | Class::Commit);
+            let todo = || down.statements().iter().enumerate().filter(|(_, statement)| is_ours(statement));
+            // Before anything is undone, it is known of all of it.
+            if let Some((_, statement)) =
+                todo().find(|(_, statement)| undoing(up, done, statement) == Undoing::Refuse)
+            {
+                let reason = format!(
+                    "only its first {done} statements are done, and what line {} of {} does ({}) may not undo them; finish \
+                     the migration and revert it then, or write a way back for these statements alone",
+                    statement.line,
+                    down.file,
+                    statement.summary()
+                );
+                return Err(Error::Unrecoverable { label: migration.label.clone(), undo: true, reason });
+            }
+            for (at, statement) in todo() {
+                if undoing(up, done, statement) == Undoing::Run {
+                    undo_statement(runner, migration, down, at).await?;
                 }
             }
         }
         None => undo_indexes(runner, migration, done).await?,
     }
     runner.history.end(runner.conn, &migration.id, Ended::Reverted).await
+}
+
+/// One statement of the way back, which lets others pass while it waits for a lock.
+async fn undo_statement(
+    runner: &mut Runner<'_>,
+    migration: &Migration,
+    down: &Script,
+    at: usize,
+) -> Result<(), Error> {
+    let (began, label) = (Instant::now(), &migration.label);
+    for attempt in 1.. {
+        runner.limit_locks(runner.options.lock_timeout).await?;
+        let sent = send(runner.conn, down, at..at + 1, Left::Half, label, &mut |_| {}).await;
+        runner.settings_after_alone().await?;
+        match sent {
+            Err(Error::Statement(error)) if NOT_THERE.contains(&error.sqlstate.as_str()) => {
+                let what = format!("{label}: nothing to undo for {}", error.summary);
+                (runner.tell)(&Event::Mended { what: &what });
+            }
+            Err(error) if is_worth_it(&error) => {
+                runner.pause(label, began, attempt, error, &[]).await?;
+                continue;
+            }
+            sent => sent?,
+        }
+        break;
+    }
+    Ok(())
 }
 
 /// Without a way back, indexes can still be dropped, if there is nothing else to undo.
@@ -361,17 +442,50 @@ async fn rebuild_invalid(runner: &mut Runner<'_>) -> Result<(), Error> {
     .fetch_all(&mut *runner.conn)
     .await
     .map_err(Error::during("look for invalid indexes"))?;
+    let mut failed = None;
     for (quoted, name) in invalid {
-        let what = if name.ends_with("_ccnew") || name.ends_with("_ccold") {
-            drop_index(runner.conn, &quoted).await?;
-            format!("dropped the invalid index {quoted}, which a rebuild had left")
+        // Others pass while it waits, so it may wait for as long as a migration may.
+        runner.limit_locks(runner.options.lock_deadline).await?;
+        let mended = if is_of_rebuild(&name) {
+            let dropped = drop_index(runner.conn, &quoted).await;
+            dropped.map(|()| format!("dropped the invalid index {quoted}, which a rebuild had left"))
         } else {
-            let sql = format!("REINDEX INDEX CONCURRENTLY {quoted}");
-            let during = Error::during(format!("rebuild the invalid index {quoted}"));
-            sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *runner.conn).await.map_err(during)?;
-            format!("rebuilt the invalid index {quoted}")
+            rebuild(runner.conn, &quoted).await.map(|()| format!("rebuilt the invalid index {quoted}"))
         };
-        (runner.tell)(&Event::Mended { what: &what });
+        runner.settings_after_alone().await?;
+        match mended {
+            Ok(what) => (runner.tell)(&Event::Mended { what: &what }),
+            // The others are mended all the same.
+            Err(error) => failed = failed.or(Some(error)),
+        }
     }
-    Ok(())
+    failed.map_or(Ok(()), Err)
+}
+
+/// What `REINDEX CONCURRENTLY` calls its own: `_ccnew`, `_ccold1`.
+fn is_of_rebuild(name: &str) -> bool {
+    let name = name.trim_end_matches(|letter: char| letter.is_ascii_digit());
+    name.ends_with("_ccnew") || name.ends_with("_ccold")
+}
+
+/// Rebuilds an index; where that fails, what it has begun is dropped again.
+async fn rebuild(conn: &mut PgConnection, quoted: &str) -> Result<(), Error> {
+    let sql = format!("REINDEX INDEX CONCURRENTLY {quoted}");
+    let Err(error) = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *conn).await else { return Ok(()) };
+    let left: Vec<String> = sqlx::query_scalar(
+        "SELECT made.indexrelid::regclass::text FROM pg_index AS made \
+         JOIN pg_class AS class ON class.oid = made.indexrelid JOIN pg_index AS broken USING (indrelid) \
+         JOIN pg_class AS old ON old.oid = broken.indexrelid \
+         WHERE broken.indexrelid = to_regclass($1) AND NOT made.indisvalid \
+           AND class.relname ~ '_ccnew[0-9]*$' AND starts_with(class.relname, left(old.relname, 40))",
+    )
+    .persistent(false)
+    .bind(quoted)
+    .fetch_all(&mut *conn)
+    .await
+    .unwrap_or_default();
+    for index in &left {
+        let _ = drop_index(conn, index).await;
+    }
+    Err(Error::during(format!("rebuild the invalid index {quoted}"))(error))
 }

@@ -1,6 +1,6 @@
 //! When a segment is tried again. Pure.
 
-use crate::Error;
+use crate::{Error, Left};
 use std::time::Duration;
 
 /// Short enough that a change is in within two seconds of the way being free.
@@ -14,7 +14,16 @@ pub(super) fn pause_after(attempt: u32) -> Duration {
 
 /// Whether the same may go well the next time: no lock in time, a deadlock, a serialisation failure.
 pub(super) fn is_worth_it(error: &Error) -> bool {
-    matches!(error, Error::Statement(error) if matches!(error.sqlstate.as_str(), "55P03" | "40P01" | "40001"))
+    let passes = |sqlstate: &str| matches!(sqlstate, "55P03" | "40P01" | "40001");
+    let of_driver = |error: &sqlx::Error| {
+        error.as_database_error().and_then(|error| error.code()).is_some_and(|code| passes(&code))
+    };
+    match error {
+        Error::Statement(error) => passes(&error.sqlstate),
+        Error::Commit { left: Left::Nothing, source, .. } => of_driver(source),
+        Error::Code { source, .. } => source.downcast_ref::<sqlx::Error>().is_some_and(of_driver),
+        _ => false,
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Takes migrations back by their way back.
 
 use super::apply::refuse_read_only;
-use super::{Direction, Done, Event, Options, Report, Runner, Settings, lock};
+use super::{Direction, Done, Event, Options, Report, Rest, Runner, Settings, lock};
 use crate::plan::plan_back;
 use crate::{Error, Migration, Migrations, RevertTo};
 use sqlx::PgConnection;
@@ -65,7 +65,7 @@ async fn revert_applied(
         for (index, migration) in steps.iter().enumerate() {
             let label = &migration.label;
             (runner.tell)(&Event::Started { label, position: index + 1, total: steps.len() });
-            let execution = runner.run(migration, Direction::Down, 0).await?;
+            let execution = runner.run(migration, Direction::Down, Rest::default()).await?;
             (runner.tell)(&Event::Finished { label, execution });
             done.push(Done { id: migration.id.clone(), label: label.clone(), execution });
         }

@@ -1,6 +1,6 @@
 //! Where a database stands.
 
-use super::lock;
+use super::{Direction, lock};
 use crate::plan::{contradictions, pending, plan};
 use crate::{Applied, Error, Holder, Migrations, Problem, Rules};
 use similar::TextDiff;
@@ -60,7 +60,7 @@ pub(super) async fn show_edits(
     for problem in problems {
         let Problem::Edited { label, diff, .. } = problem else { continue };
         let Some(file) = migrations.iter().find(|file| file.label == *label) else { continue };
-        let before = migrations.history().text_of(conn, &file.id).await?;
+        let before = migrations.history().text_of(conn, &file.id, Direction::Up).await?;
         *diff = before.map(|before| difference(&before, file.up_sql()));
     }
     Ok(())

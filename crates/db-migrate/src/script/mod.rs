@@ -2,12 +2,14 @@
 //!
 //! What a statement demands is seen before anything was changed, and an error names the one that failed.
 
+mod aim;
 mod class;
 mod effect;
 mod lex;
 mod segment;
 mod split;
 
+pub(crate) use aim::{Aim, Deed, aim};
 pub(crate) use class::Class;
 pub(crate) use effect::{Effect, effect};
 pub(crate) use segment::{Segment, Segmented, Unsound, segments};

@@ -115,6 +115,7 @@ struct Open {
     words: Vec<(usize, usize, bool)>,
     parentheses: usize,
     blocks: usize,
+    after_begin: bool,
     makes_routine: bool,
 }
 
@@ -147,7 +148,10 @@ impl Open {
         if !self.makes_routine || self.parentheses > 0 {
             return;
         }
-        if word.eq_ignore_ascii_case("BEGIN") || (self.blocks > 0 && word.eq_ignore_ascii_case("CASE")) {
+        // A function may be called `begin`; a body in SQL begins by two words.
+        let begins = self.after_begin && word.eq_ignore_ascii_case("ATOMIC");
+        self.after_begin = word.eq_ignore_ascii_case("BEGIN");
+        if begins || (self.blocks > 0 && word.eq_ignore_ascii_case("CASE")) {
             self.blocks += 1;
         } else if word.eq_ignore_ascii_case("END") {
             self.blocks = self.blocks.saturating_sub(1);
@@ -198,6 +202,15 @@ mod tests {
         check("SELECT 1; SELECT 2", &[(1, "SELECT 1"), (1, "SELECT 2")]);
         check("\n-- why\n SELECT 1\n;;\n;", &[(3, "SELECT 1")]);
         check(" -- nothing\n /* at all */ ", &[]);
+    }
+
+    #[test]
+    fn a_function_may_be_called_begin() {
+        let function = "CREATE FUNCTION begin() RETURNS int LANGUAGE sql RETURN 1";
+        check(&format!("{function}; COMMIT"), &[(1, function), (1, "COMMIT")]);
+        let body =
+            "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT CASE WHEN true THEN 1 END; SELECT 2; END";
+        check(&format!("{body}; COMMIT"), &[(1, body), (1, "COMMIT")]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Goes there, back and there again, as far as one scratch database serves.
 
 use super::{RoundTrip, Verdict, Verified, Whole};
-use crate::run::{Direction, Event, Options, Runner, hooks};
+use crate::run::{Direction, Event, Options, Rest, Runner, hooks};
 use crate::schema::{Snapshot, SnapshotOptions, diff, digest, snapshot};
 use crate::stage::{Telling, apply_each};
 use crate::{Error, Kind, Migration, Migrations};
@@ -102,10 +102,10 @@ impl<'j> Judge<'j> {
         step: &Migration,
         before: &str,
     ) -> Result<(Trip, String), Error> {
-        runner.run(step, Direction::Up, 0).await?;
+        runner.run(step, Direction::Up, Rest::default()).await?;
         let there = digest(runner.conn, &self.taking).await?;
         if step.down.is_some() {
-            if let Err(error) = runner.run(step, Direction::Down, 0).await {
+            if let Err(error) = runner.run(step, Direction::Down, Rest::default()).await {
                 let verdict = Verdict::DownFails(Box::new(error));
                 let as_before = digest(runner.conn, &self.taking).await? == there;
                 return Ok((if as_before { Trip::Judged(verdict) } else { Trip::Spoilt(verdict) }, there));
@@ -117,7 +117,7 @@ impl<'j> Judge<'j> {
         } else if step.kind != Kind::Repeatable {
             return Ok((Trip::Judged(Verdict::NoDown), there));
         }
-        if let Err(error) = runner.run(step, Direction::Up, 0).await {
+        if let Err(error) = runner.run(step, Direction::Up, Rest::default()).await {
             return Ok((Trip::Spoilt(Verdict::AgainFails(Box::new(error))), there));
         }
         if digest(runner.conn, &self.taking).await? != there {
@@ -133,7 +133,7 @@ impl<'j> Judge<'j> {
         let hooks = self.migrations.hooks();
         hooks::run(runner.conn, &hooks.before_each).await?;
         let before = snapshot(runner.conn, &self.taking).await?;
-        runner.run(step, Direction::Up, 0).await?;
+        runner.run(step, Direction::Up, Rest::default()).await?;
         let verdict = match wrong {
             Wrong::Residue(residue) => Verdict::Residue(diff(&before, &residue)),
             Wrong::Again(again) => {
@@ -164,12 +164,12 @@ impl<'j> Judge<'j> {
         let before = snapshot(runner.conn, &self.taking).await?;
         let whole = |verdict| Ok(Some(Whole { migrations: back.len(), verdict }));
         for step in &back {
-            if let Err(error) = runner.run(step, Direction::Down, 0).await {
+            if let Err(error) = runner.run(step, Direction::Down, Rest::default()).await {
                 return whole(Verdict::DownFails(Box::new(error)));
             }
         }
         for step in back.iter().rev() {
-            if let Err(error) = runner.run(step, Direction::Up, 0).await {
+            if let Err(error) = runner.run(step, Direction::Up, Rest::default()).await {
                 return whole(Verdict::AgainFails(Box::new(error)));
             }
         }

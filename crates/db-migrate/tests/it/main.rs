@@ -12,6 +12,7 @@ mod backup_fault;
 mod backup_restore;
 mod blocked;
 mod code;
+mod doubt;
 mod drift;
 mod drift_schema;
 mod failure;
