@@ -5,6 +5,7 @@ use super::{
     schema::{DriftArgs, SnapshotArgs},
     verify::VerifyArgs,
 };
+use crate::Failed;
 use crate::args::{DatabaseArgs, duration};
 use crate::backup::args::ToolArgs;
 use clap::{Args, Subcommand, ValueEnum};
@@ -48,7 +49,7 @@ pub(crate) enum MigrateAction {
     /// Compare the database's schema with what its migrations make, or with a snapshot; exit code 3 when they differ
     Drift(DriftArgs),
     /// Accept files that were edited or removed after they were applied
-    Repair(RunArgs),
+    Repair(RepairArgs),
     /// Take a database that was there before its migrations as migrated up to one of them
     Baseline(ToArgs),
     /// Take a database over that another tool has migrated, by its own history; runs nothing
@@ -113,9 +114,13 @@ pub(crate) struct RunArgs {
     /// Only migrations with one of these tags
     #[arg(long = "tag", value_name = "TAG")]
     pub(crate) tags: Vec<String>,
-    /// What to do with a migration that is older than what was applied last
-    #[arg(long, value_enum, default_value = "refuse")]
-    pub(crate) out_of_order: Order,
+    #[arg(
+        long,
+        value_enum,
+        value_name = "refuse|warn|apply",
+        help = "What to do with a migration that is older than what was applied last: refuse unless given"
+    )]
+    out_of_order: Option<Order>,
     /// Schemas in which names without one are looked for, as in app,public
     #[arg(long, value_name = "SCHEMAS")]
     pub(crate) search_path: Option<String>,
@@ -134,6 +139,27 @@ pub(crate) struct RunArgs {
     /// A pooler such as PgBouncer hands out sessions by the transaction: hold the deploy lock in a transaction
     #[arg(long)]
     pub(crate) pooler: bool,
+}
+
+impl RunArgs {
+    pub(crate) fn out_of_order(&self) -> Order {
+        self.out_of_order.unwrap_or(Order::Refuse)
+    }
+
+    /// What a command does with what is applied is not for these to say.
+    pub(crate) fn refuse_rules(&self, command: &str) -> Result<(), Failed> {
+        let given = [
+            ("--environment", self.environment.is_some()),
+            ("--tag", !self.tags.is_empty()),
+            ("--out-of-order", self.out_of_order.is_some()),
+        ];
+        match given.iter().find(|(_, given)| *given) {
+            Some((option, _)) => Err(Failed::usage(format!(
+                "{option} selects what is to be applied, and `db migrate {command}` applies nothing new: leave it out"
+            ))),
+            None => Ok(()),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -214,6 +240,15 @@ pub(crate) struct RecoverArgs {
 pub(crate) enum Answer {
     Yes,
     No,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct RepairArgs {
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+    /// Do not ask
+    #[arg(long, short)]
+    pub(crate) yes: bool,
 }
 
 #[derive(Args, Clone, Debug)]

@@ -19,12 +19,13 @@ use crate::{
     stop::Stop,
 };
 use args::{
-    AdoptArgs, Answer, DownArgs, GoArgs, MigrateAction, MigrateArgs, Order, RecoverArgs, RunArgs, ToArgs,
-    UpArgs,
+    AdoptArgs, Answer, DownArgs, GoArgs, MigrateAction, MigrateArgs, Order, RecoverArgs, RepairArgs, RunArgs,
+    ToArgs, UpArgs,
 };
 use db_migrate::lint::{LintOptions, lint, read_catalogue};
 use db_migrate::{
-    DeployLock, Event, Migrations, Options, OutOfOrder, Recover, Report, RevertTo, Risk, Rules, Way, plan,
+    DeployLock, Event, Migrations, Options, OutOfOrder, Problem, Recover, Report, RevertTo, Risk, Rules, Way,
+    plan,
 };
 use db_pool::Lease;
 use serde_json::json;
@@ -32,18 +33,33 @@ use serde_json::json;
 pub(crate) async fn run(args: &MigrateArgs, format: Format) -> Result<Exit, Failed> {
     match &args.action {
         MigrateAction::Up(args) => up(args, format).await,
-        MigrateAction::Down(args) => down(args, format).await,
+        MigrateAction::Down(args) => {
+            args.run.refuse_rules("down")?;
+            down(args, format).await
+        }
         MigrateAction::To(args) => to(args, format).await,
         MigrateAction::Plan(args) => show_plan(args, format).await,
         MigrateAction::Status(args) => status(args, format).await,
         MigrateAction::Validate(args) => files::validate(args, format),
-        MigrateAction::Recover(args) => recover(args, format).await,
+        MigrateAction::Recover(args) => {
+            args.run.refuse_rules("recover")?;
+            recover(args, format).await
+        }
         MigrateAction::Verify(args) => verify::run(args, format).await,
         MigrateAction::Snapshot(args) => schema::snapshot(args, format).await,
         MigrateAction::Drift(args) => schema::drift(args, format).await,
-        MigrateAction::Repair(args) => repair(args, format).await,
-        MigrateAction::Baseline(args) => baseline(args, format).await,
-        MigrateAction::Adopt(args) => adopt(args, format).await,
+        MigrateAction::Repair(args) => {
+            args.run.refuse_rules("repair")?;
+            repair(args, format).await
+        }
+        MigrateAction::Baseline(args) => {
+            args.run.refuse_rules("baseline")?;
+            baseline(args, format).await
+        }
+        MigrateAction::Adopt(args) => {
+            args.run.refuse_rules("adopt")?;
+            adopt(args, format).await
+        }
         MigrateAction::Squash(args) => squash::run(args, format).await,
         MigrateAction::Lint(args) => lint::run(args, format).await,
         MigrateAction::New(args) => new::run(args, format),
@@ -82,7 +98,7 @@ impl Session {
 fn options(args: &RunArgs) -> Options {
     Options {
         rules: Rules {
-            out_of_order: match args.out_of_order {
+            out_of_order: match args.out_of_order() {
                 Order::Refuse => OutOfOrder::Refuse,
                 Order::Warn => OutOfOrder::Warn,
                 Order::Apply => OutOfOrder::Apply,
@@ -274,8 +290,24 @@ async fn recover(args: &RecoverArgs, format: Format) -> Result<Exit, Failed> {
     Ok(Exit::Done)
 }
 
-async fn repair(args: &RunArgs, format: Format) -> Result<Exit, Failed> {
-    let mut session = Session::open(args, Missing::Refuse).await?;
+async fn repair(args: &RepairArgs, format: Format) -> Result<Exit, Failed> {
+    let mut session = Session::open(&args.run, Missing::Refuse).await?;
+    let found = db_migrate::status(&mut session.lease, &session.migrations).await;
+    let found = match found {
+        Ok(status) => status.problems,
+        Err(error) => return session.close(Err(error)).await,
+    };
+    let is_mended = |problem: &&Problem| matches!(problem, Problem::Edited { .. } | Problem::Missing { .. });
+    let found: Vec<String> = found.iter().filter(is_mended).map(ToString::to_string).collect();
+    found.iter().for_each(|problem| output::tell(&format!("to accept: {problem}")));
+    let elsewhere = "repair takes these files for what was applied: say --yes when they are";
+    if !found.is_empty() && !args.yes && !agreed("Take these files for what was applied?", elsewhere)? {
+        session.close(Ok(())).await?;
+        output::print(format, &json!({ "accepted": [], "to_accept": found }), || {
+            "nothing was accepted".to_owned()
+        });
+        return Ok(Exit::Done);
+    }
     let mut tell = tell;
     let outcome =
         db_migrate::repair(&mut session.lease, &session.migrations, &session.options, &mut tell).await;

@@ -75,7 +75,9 @@ async fn edited_files_are_shown_and_accepted() {
         expect(&at(&["baseline", "1"]), 0, "1 migration taken as applied");
         write(folder.path(), "m/0001_a/up.sql", "CREATE TABLE a (id bigint);\n");
         expect(&at(&["up"]), 1, "+CREATE TABLE a (id bigint);");
-        expect(&at(&["repair"]), 0, "accepted: 0001_a/up.sql");
+        expect(&at(&["repair"]), 2, "say --yes when they are");
+        expect(&at(&["repair", "--tag", "x"]), 2, "--tag selects what is to be applied");
+        expect(&at(&["repair", "--yes"]), 0, "accepted: 0001_a/up.sql");
         expect(&at(&["up"]), 0, "nothing applied");
     })
     .await;

@@ -40,7 +40,8 @@ impl Rules {
         here && (self.tags.is_empty() || !self.tags.is_disjoint(&about.tags))
     }
 
-    /// Tags and environments that no migration has: a misspelt one would apply nothing and look like success.
+    /// Tags that no migration has: a misspelt one would apply nothing and look like success. An environment that none has
+    /// may well be one for which nothing is special.
     pub(super) fn unknown_words(&self, files: &[Migration]) -> Vec<Problem> {
         let tags: BTreeSet<&String> = files.iter().flat_map(|file| &file.about.tags).collect();
         let unknown = self.tags.iter().filter(|tag| !tags.contains(tag));

@@ -42,7 +42,8 @@ impl Attempt<'_> {
             .await
             .map_err(Error::during(format!("begin a transaction for {label}")))?;
         self.work(&mut tx).await?;
-        write(&mut tx, self.history, self.migration, self.direction, self.record).await?;
+        let Self { history, migration, direction, script, record, .. } = *self;
+        Box::pin(write_as_ourselves(&mut tx, history, migration, direction, script, record)).await?;
         tx.commit().await.map_err(|source| {
             let refused = matches!(source, sqlx::Error::Database(_));
             let left = if refused { Left::Nothing } else { Left::Unknown };
@@ -67,7 +68,47 @@ impl Attempt<'_> {
     }
 }
 
-pub(super) async fn write(
+/// Whether a statement is `SET ROLE`, `SET LOCAL ROLE`, `SET SESSION AUTHORIZATION` or the like.
+fn sets_identity(statement: &str) -> bool {
+    let words: Vec<&str> = statement.split_ascii_whitespace().take(4).collect();
+    let is = |at: usize, word: &str| words.get(at).is_some_and(|found| found.eq_ignore_ascii_case(word));
+    is(0, "SET") && (1..4).any(|at| is(at, "ROLE") || is(at, "AUTHORIZATION"))
+}
+
+/// Writes to the history. A file may have set a role that may not; what comes after goes on as that.
+pub(super) async fn write_as_ourselves(
+    conn: &mut PgConnection,
+    history: &HistoryTable,
+    migration: &Migration,
+    direction: Direction,
+    script: &Script,
+    record: Record,
+) -> Result<(), Error> {
+    if !script.statements().iter().any(|statement| sets_identity(&statement.text)) {
+        return write(conn, history, migration, direction, record).await;
+    }
+    let during = || Error::during(format!("record {} as the role that migrates", migration.label));
+    let (user, role): (String, String) =
+        sqlx::query_as("SELECT current_setting('session_authorization'), current_setting('role')")
+            .persistent(false)
+            .fetch_one(&mut *conn)
+            .await
+            .map_err(during())?;
+    sqlx::raw_sql("RESET SESSION AUTHORIZATION; RESET ROLE").execute(&mut *conn).await.map_err(during())?;
+    write(conn, history, migration, direction, record).await?;
+    if let Record::Part(_) = record {
+        sqlx::query("SELECT set_config('session_authorization', $1, false), set_config('role', $2, false)")
+            .persistent(false)
+            .bind(user)
+            .bind(role)
+            .execute(conn)
+            .await
+            .map_err(during())?;
+    }
+    Ok(())
+}
+
+async fn write(
     conn: &mut PgConnection,
     history: &HistoryTable,
     migration: &Migration,

@@ -1,6 +1,6 @@
 //! Runs a script segment by segment, with its row of history.
 
-use super::attempt::{Attempt, Record, write};
+use super::attempt::{Attempt, Record, write_as_ourselves};
 use super::options::in_milliseconds;
 use super::retry::{is_worth_it, pause_after};
 use super::send::send;
@@ -199,7 +199,7 @@ impl<'r> Runner<'r> {
             place.from = range.end;
         }
         if segments.is_empty() {
-            self.record(migration, direction, Record::Last(start)).await?;
+            self.record(migration, direction, script, Record::Last(start)).await?;
         }
         Ok(())
     }
@@ -352,7 +352,7 @@ impl<'r> Runner<'r> {
             self.settings.restore(self.conn).await?;
         }
         (self.tell)(&Event::Statement { label: &migration.label, number: at + 1, total: script.len() });
-        self.record(migration, direction, record).await
+        self.record(migration, direction, script, record).await
     }
 
     pub(super) async fn limit_locks(&mut self, timeout: Duration) -> Result<(), Error> {
@@ -386,9 +386,10 @@ impl<'r> Runner<'r> {
         &mut self,
         migration: &Migration,
         direction: Direction,
+        script: &Script,
         record: Record,
     ) -> Result<(), Error> {
-        write(self.conn, &self.history, migration, direction, record).await
+        write_as_ourselves(self.conn, &self.history, migration, direction, script, record).await
     }
 }
 

@@ -127,7 +127,7 @@ pub async fn verify(
     let mut next = Some(Resume::default());
     while let Some(resume) = next {
         let mut stage = Stage::open(server, migrations).await?;
-        let outcome = judge.judge(&mut stage.conn, resume, &options, progress).await;
+        let outcome = Box::pin(judge.judge(&mut stage.conn, resume, &options, progress)).await;
         next = stage.end(outcome).await?;
     }
     Ok(judge.verified)

@@ -309,3 +309,41 @@ async fn what_runs_around_migrations_lets_others_pass() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_file_that_leaves_another_role_is_recorded_by_ours() {
+    empty_db(|db| async move {
+        let mut conn = db.connect().await;
+        let role: &'static str = format!("r{}", &db.name()[db.name().len() - 16..]).leak();
+        let up = |sql: String| -> &'static str { sql.leak() };
+        run(&mut conn, up(format!("CREATE ROLE {role}; GRANT CREATE, USAGE ON SCHEMA public TO {role}")))
+            .await;
+        let items = [
+            item("0001_a", up(format!("SET ROLE {role}; CREATE TABLE a (id int);")), "SELECT 1;"),
+            outside(
+                "0002_b",
+                up(format!(
+                    "SET ROLE {role};\nCREATE TABLE b (id int);\nCREATE INDEX CONCURRENTLY i ON b (id);"
+                )),
+            ),
+            item("0003_c", "CREATE TABLE c AS SELECT current_user::text AS name;", "SELECT 1;"),
+        ];
+        apply(&mut conn, &items).await.expect("applied");
+        let owners = count(
+            &mut conn,
+            "SELECT count(*) FROM pg_tables WHERE tablename IN ('a', 'b') AND tableowner LIKE 'r%'",
+        );
+        assert_eq!(owners.await, 2, "each part runs as the file has it");
+        assert_eq!(count(&mut conn, "SELECT count(*) FROM c WHERE name LIKE 'r%'").await, 0);
+        let options = db_migrate::schema::SnapshotOptions::default();
+        run(
+            &mut conn,
+            up(format!("ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO {role}")),
+        )
+        .await;
+        let schema = db_migrate::schema::snapshot(&mut conn, &options).await.expect("a snapshot");
+        assert!(schema.to_string().contains("privileges on default tables"), "{schema}");
+        run(&mut conn, up(format!("DROP OWNED BY {role}; DROP ROLE {role}"))).await;
+    })
+    .await;
+}

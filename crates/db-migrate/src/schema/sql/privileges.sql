@@ -40,7 +40,7 @@ FROM (
                -- Those of a schema are added to the global ones.
                CASE WHEN defaclnamespace = 0
                THEN acldefault(CASE defaclobjtype WHEN 'S' THEN 's'::"char" ELSE defaclobjtype END, defaclrole)
-               ELSE '{}'::aclitem[] END
+               END
         FROM pg_default_acl
     ), actual AS MATERIALIZED (
         SELECT object, owner, grantee, privilege_type || CASE WHEN is_grantable THEN ' with grant option' ELSE '' END
