@@ -36,7 +36,7 @@ pub(super) async fn send(
             }
             _ => batch.push(at, statement),
         }
-        if batch.text.len() >= BATCH_BYTES {
+        if batch.text.len() >= BATCH_BYTES || changes_lexing(statement) {
             batch.send(conn, script, left, label, tell).await?;
         }
     }
@@ -66,6 +66,12 @@ pub(super) async fn send_one(
         }
         Err(error) => Err(failed_to_send(error, script, at)),
     }
+}
+
+/// The server reads all of a message by the rules that hold when it comes.
+fn changes_lexing(statement: &Statement) -> bool {
+    statement.class == Class::Session
+        && statement.text.to_ascii_lowercase().contains("standard_conforming_strings")
 }
 
 /// Statements that share a message.

@@ -347,3 +347,14 @@ async fn a_file_that_leaves_another_role_is_recorded_by_ours() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn strings_are_read_as_the_file_has_set_before() {
+    empty_db(|db| async move {
+        let mut conn = db.connect().await;
+        let sql = "SET standard_conforming_strings = off; CREATE TABLE a (x text); INSERT INTO a VALUES ('a\\\\b');";
+        apply(&mut conn, &[item("0001_a", sql, "SELECT 1;")]).await.expect("applied");
+        assert_eq!(count(&mut conn, "SELECT length(x)::bigint FROM a").await, 3);
+    })
+    .await;
+}
