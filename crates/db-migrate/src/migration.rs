@@ -194,7 +194,7 @@ impl Migration {
         Checksum::of(&self.up.text)
     }
 
-    /// The text of the way there, as it is in its file.
+    /// The text of the way there, as it is in its file; of a repeatable one with its values put in.
     #[must_use]
     pub fn up_sql(&self) -> &str {
         &self.up.text

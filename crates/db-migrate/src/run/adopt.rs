@@ -59,6 +59,7 @@ async fn take_over(
             name: &file.name,
             label: &file.label,
             kind: file.kind,
+            // Of a repeatable one, of which Flyway takes the checksum with the values in it, this is what is sent.
             original: &file.up.text,
             sent: None,
         })

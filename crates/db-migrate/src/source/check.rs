@@ -47,7 +47,9 @@ pub(super) fn check(drafts: Vec<Draft>, numbering: Numbering) -> Result<Vec<Migr
 pub(super) fn hooks(found: Vec<Hook>) -> Result<Hooks, Vec<SourceProblem>> {
     let (mut hooks, mut problems) = (Hooks::default(), Vec::new());
     for hook in found {
-        let script = read_script(hook.text, TransactionMode::Single, Numbering::Foreign, &mut problems);
+        let transaction =
+            Transaction { mode: TransactionMode::Single, by: "it out, since a callback runs in one" };
+        let script = read_script(hook.text, transaction, Numbering::Foreign, &mut problems);
         match hook.when {
             When::BeforeAll => hooks.before_all.push(script),
             When::AfterAll => hooks.after_all.push(script),
@@ -117,14 +119,18 @@ fn build(
         problems.push(SourceProblem::Version { label: draft.label, version: draft.version });
         return None;
     };
+    let there = Transaction::of(&meta, &draft);
     let Some(up) = draft.up else {
         problems.push(SourceProblem::NoUp { label: draft.label });
         return None;
     };
-    let mode = if meta.mode == TransactionMode::Auto { draft.mode } else { meta.mode };
-    let up = read_script(up, mode, numbering, problems);
+    let kind = if meta.repeatable { Kind::Repeatable } else { draft.kind };
+    // With another value a repeatable one does something else, and is due again.
+    let up = if kind == Kind::Repeatable { Text { original: None, ..up } } else { up };
+    let up = read_script(up, there, numbering, problems);
     // The way back asks for a transaction as little as the way there does; what it needs is seen by its statements.
-    let back = if mode == TransactionMode::None { mode } else { TransactionMode::Auto };
+    let mode = if there.mode == TransactionMode::None { there.mode } else { TransactionMode::Auto };
+    let back = Transaction { mode, by: "" };
     let down = draft.down.map(|text| read_script(text, back, numbering, problems));
     let padding = if numbering == Numbering::Strict { Padding::Own } else { Padding::AsWritten };
     let ids =
@@ -133,7 +139,7 @@ fn build(
         id,
         name: draft.name,
         label: draft.label,
-        kind: if meta.repeatable { Kind::Repeatable } else { draft.kind },
+        kind,
         depends_on: ids(&meta.depends_on),
         replaces: ids(&meta.replaces),
         about: meta.about,
@@ -142,9 +148,35 @@ fn build(
     })
 }
 
+/// Whether a script is to have a transaction around it.
+#[derive(Clone, Copy)]
+struct Transaction {
+    mode: TransactionMode,
+    /// What to take out of what where there cannot be one.
+    by: &'static str,
+}
+
+impl Transaction {
+    fn of(meta: &Meta, draft: &Draft) -> Self {
+        match (meta.mode, &draft.meta) {
+            (TransactionMode::Auto, _) => Self { mode: draft.mode, by: draft.single_by },
+            (mode, Some(_)) => Self { mode, by: "transaction = true out of meta.toml" },
+            (mode, None) => Self { mode, by: "transaction = true out of its comment" },
+        }
+    }
+
+    /// What to do with a statement that the server refuses in one.
+    const fn remedy(self) -> &'static str {
+        match self.mode {
+            TransactionMode::Single => self.by,
+            TransactionMode::Auto | TransactionMode::None => "it out of its BEGIN and COMMIT",
+        }
+    }
+}
+
 fn read_script(
     text: Text,
-    mode: TransactionMode,
+    transaction: Transaction,
     numbering: Numbering,
     problems: &mut Vec<SourceProblem>,
 ) -> Script {
@@ -157,8 +189,10 @@ fn read_script(
     if numbering == Numbering::Strict {
         check_strictly(&text.file, &statements, problems);
     }
+    let mode = transaction.mode;
     let unsound = script::segments(&statements, mode, &BTreeSet::new()).unsound;
-    problems.extend(unsound.into_iter().map(|unsound| refuse(&text.file, &statements, unsound)));
+    let refused = |unsound| refuse(&text.file, &statements, unsound, transaction.remedy());
+    problems.extend(unsound.into_iter().map(refused));
     let original = text.original.unwrap_or(text.sql);
     let line = text.line.max(1);
     Script { file: text.file, line, text: original.into(), mode, body: Body::Sql(statements) }
@@ -178,13 +212,13 @@ fn check_strictly(file: &str, statements: &[Statement], problems: &mut Vec<Sourc
     }
 }
 
-fn refuse(file: &str, statements: &[Statement], unsound: Unsound) -> SourceProblem {
+fn refuse(file: &str, statements: &[Statement], unsound: Unsound, remedy: &'static str) -> SourceProblem {
     let file = file.to_owned();
     let at = |index: usize| (statements[index].line, statements[index].summary());
     match unsound {
         Unsound::OutsideTransaction(index) => {
             let (line, statement) = at(index);
-            SourceProblem::OutsideTransaction { file, line, statement }
+            SourceProblem::OutsideTransaction { file, line, statement, remedy }
         }
         Unsound::Rollback(index) => {
             let (line, statement) = at(index);
@@ -199,189 +233,4 @@ fn refuse(file: &str, statements: &[Statement], unsound: Unsound) -> SourceProbl
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{Draft, Numbering, SourceProblem as P, Text, check};
-    use crate::{Migration, MigrationId, TransactionMode};
-
-    fn text(file: String, sql: &str) -> Option<Text> {
-        Some(Text { file, line: 1, sql: sql.to_owned(), original: None })
-    }
-
-    fn draft(label: &str, meta: &str) -> Draft {
-        let (version, name) = label.split_once('_').expect("a version");
-        Draft {
-            version: version.into(),
-            name: name.into(),
-            label: label.into(),
-            up: text(format!("{label}/up.sql"), "SELECT 1;"),
-            meta: Some(meta.into()),
-            ..Draft::default()
-        }
-    }
-
-    fn up(sql: &str, meta: &str) -> Draft {
-        Draft { up: text("0001_a/up.sql".into(), sql), ..draft("0001_a", meta) }
-    }
-
-    fn strictly(drafts: &[Draft]) -> Result<Vec<Migration>, Vec<P>> {
-        check(drafts.to_vec(), Numbering::Strict)
-    }
-
-    fn foreign(sql: &str) -> Result<Vec<Migration>, Vec<P>> {
-        check(vec![Draft { meta: None, ..up(sql, "") }], Numbering::Foreign)
-    }
-
-    fn refuses(drafts: &[Draft], expected: &[P]) {
-        assert_eq!(strictly(drafts).expect_err("refused"), expected);
-    }
-
-    #[test]
-    fn orders_by_need_and_then_as_given() {
-        let ids = |drafts: &[Draft]| -> Vec<String> {
-            strictly(drafts).expect("sound").iter().map(|found| found.id().to_string()).collect()
-        };
-        let plain = [draft("0001_a", ""), draft("0002_b", "depends_on = [1]"), draft("0003_c", "")];
-        assert_eq!(ids(&plain), ["0001", "0002", "0003"]);
-        let later = [draft("0001_a", ""), draft("0002_b", "depends_on = [3]"), draft("0003_c", "")];
-        assert_eq!(ids(&later), ["0001", "0003", "0002"]);
-        let again = [draft("0001_a", "repeatable = true"), draft("0002_b", "")];
-        assert_eq!(ids(&again), ["0002", "0001"]);
-    }
-
-    #[test]
-    fn one_that_replaces_others_stands_where_they_stood() {
-        let ids = |drafts: &[Draft]| -> Vec<String> {
-            strictly(drafts).expect("sound").iter().map(|found| found.id().to_string()).collect()
-        };
-        let both = [
-            draft("0001_a", ""),
-            draft("0002_b", ""),
-            draft("0003_c", ""),
-            draft("0004_s", "replaces = [1, 2]"),
-        ];
-        assert_eq!(ids(&both), ["0001", "0002", "0004", "0003"]);
-        let rest = [draft("0003_c", ""), draft("0004_s", "replaces = [1, 2]")];
-        assert_eq!(ids(&rest), ["0004", "0003"]);
-        let replaced = strictly(&rest).expect("sound")[0].replaces.clone();
-        assert_eq!(replaced, [MigrationId::numbered(1), MigrationId::numbered(2)]);
-        let gap = [draft("0003_c", ""), draft("0004_s", "replaces = [1]")];
-        refuses(&gap, &[P::Gap { missing: MigrationId::numbered(2), before: "0003_c".into() }]);
-    }
-
-    #[test]
-    fn other_tools_versions_are_referred_to_as_they_are() {
-        let annotated = |label: &str, annotation: &str| Draft {
-            meta: None,
-            up: text(format!("{label}.sql"), &format!("{annotation}\nSELECT 1;")),
-            ..draft(label, "")
-        };
-        let drafts = vec![
-            annotated("000001_a", ""),
-            annotated("000002_b", "-- cairn: depends_on = [1]"),
-            annotated("20240101000000_c", "-- cairn: replaces = [1, \"000000\"]"),
-        ];
-        let found = check(drafts, Numbering::Foreign).expect("sound");
-        assert_eq!(found[2].label(), "000002_b", "what stands for others comes where they did");
-        assert_eq!(found[2].depends_on()[0].as_str(), "000001");
-        let replaced: Vec<_> = found[1].replaces.iter().map(MigrationId::as_str).collect();
-        assert_eq!(replaced, ["000001", "000000"]);
-    }
-
-    #[test]
-    fn says_everything_at_once() {
-        refuses(
-            &[
-                draft("0002_a", "x = 1"),
-                draft("0002_b", ""),
-                Draft { up: None, ..draft("0005_c", "depends_on = [7]") },
-            ],
-            &[
-                P::Duplicate { first: "0002_a".into(), second: "0002_b".into() },
-                P::Meta {
-                    file: "0002_a/meta.toml".into(),
-                    reason: "unknown key \"x\": known are depends_on, description, environment, estimate, repeatable, \
-                             replaces, risk, tags, transaction"
-                        .into(),
-                },
-                P::Gap { missing: MigrationId::numbered(1), before: "0002_a".into() },
-                P::Gap { missing: MigrationId::numbered(3), before: "0005_c".into() },
-                P::UnknownDependency { label: "0005_c".into(), depends_on: "7".into() },
-                P::NoUp { label: "0005_c".into() },
-            ],
-        );
-    }
-
-    #[test]
-    fn what_is_to_be_ignored_is_no_setting() {
-        let sql = "-- cairn: risk = \"high\"\n-- cairn: ignore = \"drop-table: empty\"\nDROP TABLE t;";
-        assert_eq!(foreign(sql).expect("sound")[0].risk(), Some(crate::Risk::High));
-        assert!(foreign(&sql.replace("ignore", "ingore")).is_err());
-    }
-
-    #[test]
-    fn refuses_those_that_wait_for_each_other() {
-        refuses(
-            &[
-                draft("0001_a", "depends_on = [3]"),
-                draft("0002_b", "depends_on = [1]"),
-                draft("0003_c", "depends_on = [2]"),
-            ],
-            &[P::Cycle { labels: ["0001_a", "0003_c", "0002_b", "0001_a"].map(Into::into).into() }],
-        );
-        refuses(
-            &[draft("0001_a", "depends_on = [1]")],
-            &[P::Cycle { labels: ["0001_a", "0001_a"].map(Into::into).into() }],
-        );
-    }
-
-    #[test]
-    fn refuses_scripts_that_cannot_run() {
-        let file = || "0001_a/up.sql".to_owned();
-        refuses(&[up(" -- later\n", "")], &[P::Empty { file: file() }]);
-        refuses(
-            &[up("\nSELECT '", "")],
-            &[P::Unterminated { file: file(), line: 2, what: "string" }, P::Empty { file: file() }],
-        );
-        let concurrently = "SELECT 1;\nCREATE INDEX CONCURRENTLY i ON t (a);";
-        let statement = "CREATE INDEX CONCURRENTLY i ON".to_owned();
-        refuses(
-            &[up(concurrently, "transaction = true")],
-            &[P::OutsideTransaction { file: file(), line: 2, statement }],
-        );
-        for mode in ["", "transaction = false"] {
-            assert!(strictly(&[up(concurrently, mode)]).is_ok());
-        }
-        refuses(
-            &[up("COMMIT;", "")],
-            &[P::TransactionControl { file: file(), line: 1, statement: "COMMIT".into() }],
-        );
-        refuses(&[up("COPY t FROM STDIN;", "")], &[P::CopyFromClient { file: file(), line: 1 }]);
-        refuses(
-            &[up("\\i other.sql", "")],
-            &[P::PsqlCommand { file: file(), line: 1, command: "i other sql".into() }],
-        );
-    }
-
-    #[test]
-    fn other_tools_allow_more() {
-        for sql in [" -- nothing yet\n", "BEGIN;\nSELECT 1;\nCOMMIT;", "SELECT 1;\n\\.\n"] {
-            assert!(foreign(sql).is_ok(), "{sql}");
-        }
-        let rollback = foreign("BEGIN; SELECT 1; ROLLBACK;").expect_err("it undoes itself");
-        assert_eq!(rollback.len(), 1);
-    }
-
-    #[test]
-    fn a_comment_may_say_what_a_meta_file_would() {
-        let found =
-            foreign("-- cairn: risk = \"high\"\n-- cairn: transaction = false\nSELECT 1;").expect("sound");
-        assert_eq!((found[0].risk(), found[0].mode()), (Some(crate::Risk::High), TransactionMode::None));
-        assert!(foreign("-- cairn: risk = 7\nSELECT 1;").is_err());
-    }
-
-    #[test]
-    fn a_byte_order_mark_is_no_sql() {
-        let found = strictly(&[up("\u{feff}SELECT 1;", "")]).expect("sound");
-        assert_eq!(&*found[0].up.statements()[0].text, "SELECT 1");
-    }
-}
+mod tests;

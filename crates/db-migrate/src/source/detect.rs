@@ -138,6 +138,23 @@ mod tests {
                 Format::GolangMigrate,
                 "1_a.down.sql is one of a pair, and nothing here is written in Rust",
             ),
+            (
+                &[
+                    ("000001_a.up.sql", ""),
+                    ("000001_a.down.sql", ""),
+                    ("000001_seed_data.sql", ""),
+                    ("000002_b.up.sql", ""),
+                    ("000002_b.down.sql", ""),
+                ],
+                Format::GolangMigrate,
+                "000001_a.down.sql is one of a pair, and nothing here is written in Rust",
+            ),
+            (
+                &[("1_a.up.sql", ""), ("1_a.down.sql", ""), ("2_b.sql", "")],
+                Format::Sqlx,
+                "2_b.sql is named by a number and is not one of a pair",
+            ),
+            (&[("V1.sql", ""), ("V2.sql", "")], Format::Flyway, "V1.sql is named like Flyway's"),
             (&[("20240101_a.sql", DBMATE)], Format::Dbmate, "20240101_a.sql has the mark -- migrate:up"),
             (
                 &[("00001_a.sql", GOOSE), ("2_b.go", "")],
@@ -181,6 +198,20 @@ mod tests {
                 around(letters(), "Cargo.toml", ""),
                 Format::Refinery,
                 "V1__a.sql is named like refinery's, and there is a Cargo.toml above",
+            ),
+            (
+                around(tree(&[("V1.sql", "")]), "Cargo.toml", ""),
+                Format::Flyway,
+                "V1.sql is named like Flyway's",
+            ),
+            (
+                around(
+                    tree(&[("1_a.down.sql", ""), ("1_a.up.sql", ""), ("2_b.up.sql", ""), ("3_c.sql", "")]),
+                    "Cargo.toml",
+                    "",
+                ),
+                Format::Sqlx,
+                "3_c.sql is named by a number and is not one of a pair",
             ),
             (around(letters(), "pom.xml", "flyway-core"), Format::Flyway, "pom.xml above has flyway"),
         ] {
@@ -244,8 +275,21 @@ mod tests {
             ),
             (
                 &[("1_a.sql", "\n-- +migrate Up\n")],
-                "these look like sql-migrate's migrations, since there is 1_a.sql: write +goose for +migrate, which \
+                "these look like sql-migrate's migrations, since there is -- +migrate Up at 1_a.sql:2: write +goose for +migrate, which \
                  means the same, and they are goose's",
+            ),
+            (
+                &[(
+                    "1_a.sql",
+                    "-- my first\n--+migrate up\nCREATE TABLE a ();\n-- +migrate Down\nDROP TABLE a;",
+                )],
+                "these look like sql-migrate's migrations, since there is --+migrate up at 1_a.sql:2: write +goose for \
+                 +migrate, which means the same, and they are goose's",
+            ),
+            (
+                &[("1_a.sql", "-- (c) us\n--liquibase formatted sql\n")],
+                "these look like Liquibase's migrations, since there is --liquibase formatted sql at 1_a.sql:2: they have \
+                 marks for each change that only it understands; split them into files",
             ),
         ] {
             assert_eq!(detect(&tree(files)).map_err(|error| error.to_string()), Err(expected.to_owned()));

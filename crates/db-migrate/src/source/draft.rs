@@ -17,6 +17,8 @@ pub(crate) struct Draft {
     pub(crate) down: Option<Text>,
     /// What the format's marker says; by the statements themselves where it says nothing.
     pub(crate) mode: TransactionMode,
+    /// What is to be taken out where the marker asks for a transaction that cannot be.
+    pub(crate) single_by: &'static str,
     /// Text of our own `meta.toml`, parsed later.
     pub(crate) meta: Option<String>,
 }
@@ -42,6 +44,7 @@ pub(crate) struct Text {
     pub(crate) line: usize,
     /// What is sent to the server.
     pub(crate) sql: String,
-    /// What is in the file, byte for byte, where values were put in for names; checksums are of this.
+    /// What is in the file, byte for byte, where values were put in for names; checksums are of this, but
+    /// for those of repeatable migrations, which are due again with other values.
     pub(crate) original: Option<String>,
 }

@@ -65,7 +65,7 @@ pub enum SourceProblem {
     /// A script has no statement.
     #[error(
         "{file} has no statement: write one, or remove {}",
-        if file.ends_with("down.sql") { "the file" } else { "the folder" }
+        if file.ends_with("/up.sql") || file.ends_with("/migration.sql") { "the folder" } else { "the file" }
     )]
     Empty {
         /// The file.
@@ -103,11 +103,8 @@ pub enum SourceProblem {
         /// The migrations along the cycle; the first comes again at the end.
         labels: Vec<String>,
     },
-    /// A statement cannot run in the transaction that the file or its `meta.toml` asks for.
-    #[error(
-        "{file}:{line}: {statement} cannot run in a transaction: take it out of its BEGIN and COMMIT, or transaction = \
-         true out of meta.toml"
-    )]
+    /// A statement cannot run in the transaction that the file or its settings ask for.
+    #[error("{file}:{line}: {statement} cannot run in a transaction: take {remedy}")]
     OutsideTransaction {
         /// The file.
         file: String,
@@ -115,6 +112,8 @@ pub enum SourceProblem {
         line: usize,
         /// Its first words.
         statement: String,
+        /// What to take out of what.
+        remedy: &'static str,
     },
     /// A statement begins or ends a transaction where that is the runner's part, or undoes one.
     #[error(
@@ -232,6 +231,25 @@ pub enum SourceProblem {
         line: usize,
         /// What is wrong.
         reason: String,
+    },
+    /// A comment divides the file for a tool other than the one whose format it is read in.
+    #[error(
+        "{file}:{line}: `{mark}` looks like a mark of {tool}, which {format} takes for a comment, so what follows would be \
+         run as well: {instead}"
+    )]
+    ForeignMark {
+        /// The file.
+        file: String,
+        /// The line, from 1.
+        line: usize,
+        /// As it is written, or the beginning of it.
+        mark: String,
+        /// Whose it looks like.
+        tool: &'static str,
+        /// The format that the file was read in.
+        format: Format,
+        /// What can be done.
+        instead: &'static str,
     },
     /// A placeholder has no value.
     #[error("{file}:{line}: ${{{name}}} has no value: set it with --set {name}=VALUE")]

@@ -4,7 +4,7 @@ use super::SourceProblem;
 use super::detect::{Detected, detect};
 use super::draft::Draft;
 use super::formats::hook::Hook;
-use super::formats::tree::{Content, File, Nearby, Tree};
+use super::formats::tree::{Content, File, Nearby, Occasion, Tree};
 use super::formats::{Format, Note, is_clue, understand};
 use super::template::Variables;
 use std::fs;
@@ -44,6 +44,7 @@ pub(crate) fn read(directory: &Path, format: Option<Format>, variables: &Variabl
     tree.files.sort_by(|a, b| a.path.cmp(&b.path));
     tree.folders.sort();
     tree.around = around(directory);
+    tree.occasion = occasion();
     understood(&tree, format, variables)
 }
 
@@ -56,6 +57,11 @@ fn understood(tree: &Tree, format: Option<Format>, variables: &Variables) -> Rea
         },
     };
     let contents = understand(detected.format, tree, variables);
+    // Files of another tool, which only look like those of the format that was found.
+    let divided = |problem: &SourceProblem| matches!(problem, SourceProblem::ForeignMark { .. });
+    if format.is_none() && contents.problems.iter().any(divided) {
+        return Reading { problems: contents.problems, ..Reading::default() };
+    }
     let mut notes = contents.notes;
     if format.is_some() && contents.drafts.is_empty() && contents.problems.is_empty() {
         notes.extend(detect(tree).err().map(|instead| Note::new("", instead.to_string())));
@@ -71,7 +77,7 @@ fn understood(tree: &Tree, format: Option<Format>, variables: &Variables) -> Rea
 
 /// Understands files that were compiled into the program, as if they lay in a directory.
 pub(crate) fn compiled_in(files: &[(&str, &str)], format: Option<Format>, variables: &Variables) -> Reading {
-    let mut tree = Tree::default();
+    let mut tree = Tree { occasion: occasion(), ..Tree::default() };
     for (path, text) in files {
         let parents = path.match_indices('/').map(|(at, _)| path[..at].to_owned());
         tree.folders.extend(parents);
@@ -82,6 +88,15 @@ pub(crate) fn compiled_in(files: &[(&str, &str)], format: Option<Format>, variab
     tree.folders.dedup();
     tree.files.sort_by(|a, b| a.path.cmp(&b.path));
     understood(&tree, format, variables)
+}
+
+fn occasion() -> Occasion {
+    let directory = std::env::current_dir().map(|path| path.display().to_string());
+    Occasion {
+        timestamp: chrono::Local::now().format("%Y-%m-%d %H:%M:%S").to_string(),
+        // A folder that was removed meanwhile has no name.
+        directory: directory.unwrap_or_default(),
+    }
 }
 
 struct Listing<'a> {
@@ -252,6 +267,35 @@ mod tests {
         let found = read(root.path(), Some(Format::Goose), &Variables::default());
         assert_eq!((found.drafts, found.problems), (Vec::new(), Vec::new()));
         assert_eq!(found.detected.map(|found| found.format), Some(Format::Goose));
+    }
+
+    #[test]
+    fn files_that_another_tool_divides_are_of_no_format() {
+        let root = tempfile::tempdir().expect("a folder");
+        write(root.path(), "1_a.sql", "-- a\n-- rambler up\nSELECT 1;\n-- rambler down\nSELECT 2;");
+        for (format, detected) in [(None, None), (Some(Format::Sqlx), Some(Format::Sqlx))] {
+            let found = read(root.path(), format, &Variables::default());
+            assert_eq!(found.detected.map(|found| found.format), detected);
+            assert_eq!(
+                found.problems.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                [
+                    "1_a.sql:4: `-- rambler down` looks like a mark of rambler, which sqlx takes for a comment, so what \
+                  follows would be run as well: put the two parts into files of their own, or reword the comment where \
+                  it is none"
+                ]
+            );
+        }
+    }
+
+    #[test]
+    fn knows_when_and_from_where_it_reads() {
+        let root = tempfile::tempdir().expect("a folder");
+        write(root.path(), "V1__a.sql", "${flyway:timestamp}|${flyway:workingDirectory}");
+        let found = reading(root.path());
+        let sql = &found.drafts[0].up.as_ref().expect("it is there").sql;
+        let (timestamp, directory) = sql.split_once('|').expect("two");
+        assert!(chrono::NaiveDateTime::parse_from_str(timestamp, "%Y-%m-%d %H:%M:%S").is_ok(), "{timestamp}");
+        assert_eq!(Path::new(directory), std::env::current_dir().expect("a folder"));
     }
 
     #[cfg(unix)]

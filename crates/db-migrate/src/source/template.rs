@@ -6,7 +6,13 @@ use std::collections::BTreeMap;
 /// The values that `${name}` stands for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Variables {
-    /// What the caller sets; replaced in the files of every format.
+    /// What the caller sets; replaced in the files of every format, and ahead of all other values.
+    ///
+    /// Flyway's files may ask for names of its own. `flyway:user` and `flyway:database`, which only the caller knows, have
+    /// no value unless they are set here; `flyway:defaultSchema` is `public`, `flyway:table` is `flyway_schema_history` and
+    /// `flyway:environment` is `default` unless set here or in a `flyway.conf` or `flyway.toml` in the directory or above;
+    /// `flyway:timestamp` is the local time of reading, as `2026-01-02 03:04:05`, and `flyway:workingDirectory` the folder
+    /// that the process is in. So are the placeholders of such a file.
     pub set: BTreeMap<String, String>,
     /// The process's environment, which only goose's files may ask for, between their own marks.
     pub environment: BTreeMap<String, String>,
@@ -38,6 +44,7 @@ impl Variables {
         let mut missing = Vec::new();
         let filled = replace(text, |name, at| {
             let value = self.set.get(name).map(String::as_str).or_else(|| known.get(name).copied());
+            let value = value.or_else(|| self.named_alike(name, known));
             if value.is_none() {
                 let line = 1 + text[..at].matches('\n').count();
                 missing.push(Missing { name: name.to_owned(), line });
@@ -45,6 +52,13 @@ impl Variables {
             value
         });
         if missing.is_empty() { Ok(filled) } else { Err(missing) }
+    }
+
+    /// Flyway's names are the same in letters of either case.
+    fn named_alike<'v>(&'v self, name: &str, known: &BTreeMap<&str, &'v str>) -> Option<&'v str> {
+        let set = self.set.iter().map(|(of, value)| (of.as_str(), value.as_str()));
+        let mut all = set.chain(known.iter().map(|(of, value)| (*of, *value)));
+        all.find(|(of, _)| of.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 }
 

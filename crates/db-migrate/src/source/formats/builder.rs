@@ -98,8 +98,8 @@ impl<'a> Builder<'a> {
     }
 
     /// A script of Flyway's, of which every placeholder needs a value.
-    pub(super) fn filled_wholly(&mut self, file: &File, known: &BTreeMap<&str, &str>, blank: Blank) -> Text {
-        let Some(raw) = self.unblank(file, blank) else { return unread(&file.path) };
+    pub(super) fn filled_wholly(&mut self, file: &File, known: &BTreeMap<&str, &str>) -> Text {
+        let Some(raw) = self.raw(file) else { return unread(&file.path) };
         match self.variables.fill_all(without_mark(raw), known) {
             Ok(sql) => text(&file.path, 1, raw, sql.into_owned()),
             Err(missing) => {

@@ -23,6 +23,7 @@ fn keyed(file: &File, builder: &mut Builder<'_>) -> Option<Keyed<String>> {
         name: name.to_owned(),
         label: label.to_owned(),
         up: Some(unread(&file.path)),
+        single_by: "transaction:true out of its mark",
         ..Draft::default()
     };
     let parts = builder.raw(file).and_then(|text| parts(&file.path, text, builder));
@@ -138,6 +139,11 @@ fn mark(line: Line<'_>) -> Option<(Way, TransactionMode)> {
     Some((way, mode))
 }
 
+/// Whether dbmate itself would take the line for a mark.
+pub(super) fn is_mark(line: Line<'_>) -> bool {
+    mark(line).is_some()
+}
+
 /// Whether the file has the mark that only dbmate understands.
 pub(super) fn has_mark(file: &File) -> bool {
     file.text().is_some_and(|text| {
@@ -160,7 +166,7 @@ mod tests {
                     "\u{feff}\n-- why\n--  migrate:up transaction:false\nB ${name}\n--migrate:down\r\n\r\nD\r\n",
                 ),
                 ("20240101-a.sql", "-- migrate:up\n-- migrate:down transaction:false"),
-                ("3.sql", "-- migrate:up\nC\n  -- migrate:down\n-- migrate:downs\n"),
+                ("3.sql", "-- migrate:up\nC\n-- migrate:downs\n"),
                 ("schema.sql", "S"),
                 ("sub/4_x.sql", "X"),
             ],
@@ -170,7 +176,7 @@ mod tests {
                     r#"20240102|b|20240102_b|20240102_b.sql:4 "B value\n" from "B ${name}\n"|"#,
                     r#"20240102_b.sql:6 "\r\nD\r\n"|None"#
                 ),
-                r#"3||3|3.sql:2 "C\n  -- migrate:down\n-- migrate:downs\n"|-"#,
+                r#"3||3|3.sql:2 "C\n-- migrate:downs\n"|-"#,
             ],
         );
     }

@@ -33,6 +33,7 @@ fn keyed(tree: &Tree, folder: &str, builder: &mut Builder<'_>) -> Option<Keyed<S
         version: version.clone(),
         name: folder.split_once('_').map_or(folder, |(_, name)| name).to_owned(),
         label: folder.to_owned(),
+        single_by: "run_in_transaction = true out of metadata.toml",
         up: up.map(|file| builder.whole(file, Blank::Refused)),
         down: down.map(|file| builder.whole(file, Blank::Allowed)),
         mode: meta.map(|file| (file, builder.raw(file))).map_or(TransactionMode::Auto, |(file, text)| {

@@ -7,6 +7,7 @@
 use super::builder::{Blank, Builder, Keyed};
 use super::flyway_name::{Name, Role, Version, parse};
 use super::flyway_settings::{Settings, read};
+use super::flyway_values::{Known, known};
 use super::hook::Hook;
 use super::name::meant;
 use super::tree::{File, Tree};
@@ -15,13 +16,21 @@ use crate::SourceProblem;
 use crate::source::draft::{Draft, Kind, Text};
 use std::collections::BTreeMap;
 
-/// The table in which Flyway remembers, unless told otherwise.
-const TABLE: &str = "flyway_schema_history";
+/// The files with what their placeholders stand for.
+struct Project<'t> {
+    tree: &'t Tree,
+    known: Known,
+}
+
+/// A callback with its description, by which those of one event are ordered.
+type Described = (String, Hook);
 
 pub(super) fn understand(tree: &Tree, builder: &mut Builder<'_>) {
     let mut versioned = Vec::new();
     let mut repeatable = Vec::new();
     let mut undos = BTreeMap::new();
+    let mut hooks: Vec<Described> = Vec::new();
+    let project = Project { tree, known: known(tree, builder) };
     for file in &tree.files {
         let Some(name) = parse(file.name()) else {
             pass_over(file, builder);
@@ -29,20 +38,22 @@ pub(super) fn understand(tree: &Tree, builder: &mut Builder<'_>) {
         };
         match &name.role {
             Role::Versioned(version) => {
-                versioned.push(keyed((version.clone(), false), name.clone(), file, tree, builder));
+                versioned.push(keyed((version.clone(), false), name.clone(), file, &project, builder));
             }
             Role::Baseline(version) => {
-                versioned.push(keyed((version.clone(), true), name.clone(), file, tree, builder));
+                versioned.push(keyed((version.clone(), true), name.clone(), file, &project, builder));
             }
-            Role::Repeatable => repeatable.push(keyed(name.name.clone(), name, file, tree, builder)),
+            Role::Repeatable => repeatable.push(keyed(name.name.clone(), name, file, &project, builder)),
             Role::Undo(version) => take_undo(version.clone(), file, &mut undos, builder),
-            Role::Callback(_) | Role::OtherCallback => hook(&name, file, tree, builder),
+            Role::Callback(_) | Role::OtherCallback => hooks.extend(hook(&name, file, &project, builder)),
         }
     }
-    give_undos(&mut versioned, undos, tree, builder);
+    give_undos(&mut versioned, undos, &project, builder);
     builder.order(versioned);
     builder.order(repeatable);
-    builder.contents.hooks.sort_by_key(|hook| hook.when);
+    let by = |(name, hook): &Described| (hook.when, name.clone(), hook.text.file.clone());
+    hooks.sort_by_key(by);
+    builder.contents.hooks = hooks.into_iter().map(|(_, hook)| hook).collect();
 }
 
 fn pass_over(file: &File, builder: &mut Builder<'_>) {
@@ -55,8 +66,8 @@ fn pass_over(file: &File, builder: &mut Builder<'_>) {
     }
 }
 
-fn keyed<K>(key: K, name: Name, file: &File, tree: &Tree, builder: &mut Builder<'_>) -> Keyed<K> {
-    let settings = settings(file, tree, builder);
+fn keyed<K>(key: K, name: Name, file: &File, project: &Project<'_>, builder: &mut Builder<'_>) -> Keyed<K> {
+    let settings = settings(file, project, builder);
     let (version, kind) = match name.role {
         Role::Repeatable => (format!("R__{}", name.raw), Kind::Repeatable),
         Role::Baseline(version) => (version.text, Kind::Baseline),
@@ -69,7 +80,8 @@ fn keyed<K>(key: K, name: Name, file: &File, tree: &Tree, builder: &mut Builder<
         name: name.name,
         label: file.path.strip_suffix(".sql").unwrap_or(&file.path).to_owned(),
         mode: settings.mode,
-        up: Some(text(file, settings, Blank::Refused, builder)),
+        single_by: "executeInTransaction=true out of its .conf",
+        up: Some(text(file, settings, project, builder)),
         ..Draft::default()
     };
     Keyed { key, file: file.path.clone(), draft }
@@ -95,13 +107,13 @@ fn take_undo<'t>(
 fn give_undos(
     versioned: &mut [Keyed<(Version, bool)>],
     mut undos: BTreeMap<Version, &File>,
-    tree: &Tree,
+    project: &Project<'_>,
     builder: &mut Builder<'_>,
 ) {
     for Keyed { key: (version, baseline), draft, .. } in versioned {
         if let Some(file) = (!*baseline).then(|| undos.remove(version)).flatten() {
-            let settings = settings(file, tree, builder);
-            draft.down = Some(text(file, settings, Blank::Allowed, builder));
+            let settings = settings(file, project, builder);
+            draft.down = Some(text(file, settings, project, builder));
         }
     }
     for file in undos.values() {
@@ -109,33 +121,37 @@ fn give_undos(
     }
 }
 
-fn hook(name: &Name, file: &File, tree: &Tree, builder: &mut Builder<'_>) {
+fn hook(name: &Name, file: &File, project: &Project<'_>, builder: &mut Builder<'_>) -> Option<Described> {
     let Role::Callback(when) = name.role else {
         let text = "not run: of Flyway's callbacks only those before and after migrate, and before and after each \
                     migrate, have something that they can be called for";
-        return builder.note(Note::new(&file.path, text));
+        builder.note(Note::new(&file.path, text));
+        return None;
     };
-    let settings = settings(file, tree, builder);
-    let text = text(file, settings, Blank::Allowed, builder);
-    builder.contents.hooks.push(Hook { when, text });
+    let settings = settings(file, project, builder);
+    let text = text(file, settings, project, builder);
+    Some((name.name.clone(), Hook { when, text }))
 }
 
-fn settings(file: &File, tree: &Tree, builder: &mut Builder<'_>) -> Settings {
-    let Some(conf) = tree.file(&format!("{}.conf", file.path)) else { return Settings::default() };
-    let Some(text) = builder.raw(conf) else { return Settings::default() };
-    let (settings, wrong) = read(text);
+fn settings(file: &File, project: &Project<'_>, builder: &mut Builder<'_>) -> Settings {
+    let general = Settings { replaces: project.known.replaces, ..Settings::default() };
+    let Some(conf) = project.tree.file(&format!("{}.conf", file.path)) else { return general };
+    let Some(text) = builder.raw(conf) else { return general };
+    let (settings, wrong) = read(text, general);
     for (line, reason) in wrong {
         builder.mark(&conf.path, line, reason);
     }
     settings
 }
 
-fn text(file: &File, settings: Settings, blank: Blank, builder: &mut Builder<'_>) -> Text {
+/// A blank script is one that does nothing, and is recorded all the same.
+fn text(file: &File, settings: Settings, project: &Project<'_>, builder: &mut Builder<'_>) -> Text {
     if !settings.replaces {
-        return builder.whole_as_it_is(file, blank);
+        return builder.whole_as_it_is(file, Blank::Allowed);
     }
-    let known = [("flyway:filename", file.name()), ("flyway:table", TABLE)];
-    builder.filled_wholly(file, &BTreeMap::from(known), blank)
+    let own = [("flyway:filename", file.name())];
+    let known = project.known.values.iter().map(|(name, value)| (name.as_str(), value.as_str())).chain(own);
+    builder.filled_wholly(file, &known.collect())
 }
 
 /// What only Flyway has among files that are named as refinery's are too.
@@ -185,6 +201,11 @@ mod tests {
                 ("R__a_view.sql", "R1"),
                 ("afterMigrate__z.sql", "H2"),
                 ("beforeMigrate.sql", "H1"),
+                ("a/afterMigrate__z.sql", "H4"),
+                ("b/afterMigrate__a_b.sql", "H3"),
+                ("z/afterMigrate.sql", "H0"),
+                ("V7.sql", "N"),
+                ("V7_1.sql", ""),
                 ("V3__literal.sql", "${x}"),
                 ("V3__literal.sql.conf", "placeholderReplacement=false"),
             ],
@@ -196,10 +217,15 @@ mod tests {
                 ),
                 r#"2|base|B2__base|B2__base.sql:1 "S"|-|Baseline"#,
                 r#"3|literal|V3__literal|V3__literal.sql:1 "${x}"|-"#,
+                r#"7||V7|V7.sql:1 "N"|-"#,
+                r#"7.1||V7_1|V7_1.sql:1 ""|-"#,
                 r#"10|c|V10__c|V10__c.sql:1 "C"|-"#,
                 r#"R__a_view|a view|R__a_view|R__a_view.sql:1 "R1"|-|Repeatable"#,
                 r#"R__b_view|b view|R__b_view|R__b_view.sql:1 "R2"|-|Repeatable"#,
                 r#"BeforeAll beforeMigrate.sql:1 "H1""#,
+                r#"AfterAll z/afterMigrate.sql:1 "H0""#,
+                r#"AfterAll b/afterMigrate__a_b.sql:1 "H3""#,
+                r#"AfterAll a/afterMigrate__z.sql:1 "H4""#,
                 r#"AfterAll afterMigrate__z.sql:1 "H2""#,
             ],
         );
@@ -223,13 +249,12 @@ mod tests {
             ],
             &[
                 r#"1.0|b|V1.0__b|V1.0__b.sql:1 "B"|-"#,
-                "5|f|V5__f|unread|-",
+                r#"5|f|V5__f|V5__f.sql:1 " "|-"#,
                 r#"6|g|V6__g|V6__g.sql:1 "G"|-"#,
                 "! V1__a.sql:2: ${who} has no value: set it with --set who=VALUE",
                 "! V1__a.sql:3: ${flyway:user} has no value: set it with --set flyway:user=VALUE",
                 "! V4__e.java is a migration in code: write it as SQL of the same version, or take it out and register it \
                  with the program that migrates",
-                "! V5__f.sql has no statement: write one, or remove the folder",
                 "! V6__g.sql.conf:2: unknown key \"executeInTransactions\", did you mean \"executeInTransaction\"?",
                 "! V1.0__b.sql and V1__a.sql have the same number: give the newer one the next free number",
                 "? V2_d.sql: ignored, as flyway does: its names are like V1.2__core_tables.sql",

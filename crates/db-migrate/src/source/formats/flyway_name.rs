@@ -94,16 +94,13 @@ pub(super) fn parse(file: &str) -> Option<Name> {
         Some((head, raw)) => (head, Some(raw)),
         None => (stem, None),
     };
-    let role = callback(head).or_else(|| {
-        // Flyway takes a version alone as well, with an empty description.
-        raw?;
-        match (head.get(..1)?, head.get(1..)?) {
-            ("R", "") => Some(Role::Repeatable),
-            ("V", version) => Version::parse(version).map(Role::Versioned),
-            ("U", version) => Version::parse(version).map(Role::Undo),
-            ("B", version) => Version::parse(version).map(Role::Baseline),
-            _ => None,
-        }
+    // Flyway takes a version alone as well, with an empty description.
+    let role = callback(head).or_else(|| match (head.get(..1)?, head.get(1..)?) {
+        ("R", "") => Some(Role::Repeatable),
+        ("V", version) => Version::parse(version).map(Role::Versioned),
+        ("U", version) => Version::parse(version).map(Role::Undo),
+        ("B", version) => Version::parse(version).map(Role::Baseline),
+        _ => None,
     })?;
     let raw = raw.unwrap_or_default().to_owned();
     Some(Name { role, name: raw.replace('_', " "), raw })
@@ -196,7 +193,11 @@ mod tests {
             ("beforeMigrate.sql", Some((Role::Callback(When::BeforeAll), ""))),
             ("afterEachMigrate__grant_all.sql", Some((Role::Callback(When::AfterEach), "grant all"))),
             ("afterVersioned.sql", Some((Role::OtherCallback, ""))),
-            ("V1.sql", None),
+            ("V1.sql", Some((Role::Versioned(version("1")), ""))),
+            ("V1_2.sql", Some((Role::Versioned(version("1.2")), ""))),
+            ("U1.2.sql", Some((Role::Undo(version("1.2")), ""))),
+            ("R.sql", Some((Role::Repeatable, ""))),
+            ("Views.sql", None),
             ("V1_a.sql", None),
             ("v1__a.sql", None),
             ("Vx__a.sql", None),

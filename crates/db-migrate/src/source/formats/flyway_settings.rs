@@ -18,9 +18,8 @@ impl Default for Settings {
 
 const KEYS: [&str; 4] = ["executeInTransaction", "placeholderReplacement", "encoding", "shouldExecute"];
 
-/// What the text says, and everything that is wrong with it, with its line.
-pub(super) fn read(text: &str) -> (Settings, Vec<(usize, String)>) {
-    let mut settings = Settings::default();
+/// What the text says on top of what holds for all scripts, and everything that is wrong with it, with its line.
+pub(super) fn read(text: &str, mut settings: Settings) -> (Settings, Vec<(usize, String)>) {
     let mut wrong = Vec::new();
     for (line, number) in text.lines().zip(1..) {
         let line = line.trim();
@@ -75,8 +74,8 @@ mod tests {
     fn reads_properties() {
         let text = "# alone\nexecuteInTransaction = FALSE\n\nencoding:UTF-8\nplaceholderReplacement=false\n";
         let expected = Settings { mode: TransactionMode::None, replaces: false };
-        assert_eq!(read(text), (expected, Vec::new()));
-        assert_eq!(read(""), (Settings::default(), Vec::new()));
+        assert_eq!(read(text, Settings::default()), (expected, Vec::new()));
+        assert_eq!(read("", Settings::default()), (Settings::default(), Vec::new()));
     }
 
     #[test]
@@ -93,7 +92,7 @@ mod tests {
                 "shouldExecute is not evaluated: take the script out where it is not to run",
             ),
         ] {
-            let (_, wrong) = read(text);
+            let (_, wrong) = read(text, Settings::default());
             assert_eq!(wrong, [(text.lines().count(), expected.to_owned())], "{text}");
         }
     }

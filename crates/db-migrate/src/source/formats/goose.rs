@@ -82,6 +82,11 @@ pub(super) fn has_mark(file: &File) -> bool {
         .is_some_and(|text| lines(without_mark(text)).any(|line| matches!(mark(line), Some(Ok(Mark::Up)))))
 }
 
+/// Whether goose itself would take the line for a mark.
+pub(super) fn is_mark(line: Line<'_>) -> bool {
+    mark(line).is_some()
+}
+
 /// What the lines of a file have said up to now.
 struct Reader<'a> {
     variables: &'a Variables,

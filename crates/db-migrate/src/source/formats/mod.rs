@@ -7,6 +7,8 @@ mod diesel;
 mod flyway;
 pub(crate) mod flyway_name;
 mod flyway_settings;
+mod flyway_values;
+mod foreign_mark;
 mod format;
 mod golang_migrate;
 mod goose;
@@ -50,5 +52,7 @@ pub(crate) fn understand(format: Format, tree: &Tree, variables: &Variables) -> 
         Format::Diesel => diesel::understand(tree, &mut builder),
         Format::Prisma => prisma::understand(tree, &mut builder),
     }
-    builder.contents
+    let mut contents = builder.contents;
+    contents.problems.extend(foreign_mark::foreign_marks(format, &contents));
+    contents
 }

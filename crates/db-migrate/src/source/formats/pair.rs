@@ -16,7 +16,7 @@ pub(super) struct Half<'f> {
 }
 
 /// Which way a file leads.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Direction {
     Up,
     Down,

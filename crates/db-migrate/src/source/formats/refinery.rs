@@ -38,7 +38,7 @@ fn draft(file: &File, builder: &mut Builder<'_>) -> Option<Keyed<i64>> {
         version: version.to_string(),
         name: name.name.to_owned(),
         label: file.path.strip_suffix(".sql").unwrap_or(&file.path).to_owned(),
-        up: Some(builder.whole(file, Blank::Refused)),
+        up: Some(builder.whole(file, Blank::Allowed)),
         ..Draft::default()
     };
     Some(Keyed { key: version, file: file.path.clone(), draft })
@@ -92,6 +92,7 @@ mod tests {
             &[
                 ("V10__c.sql", "C"),
                 ("V2__b_b.sql", "B"),
+                ("V4__blank.sql", " \n"),
                 ("sub/U3__late.sql", "L"),
                 ("V01__ä.sql", "A"),
                 ("mod.rs", ""),
@@ -102,6 +103,7 @@ mod tests {
                 r#"1|ä|V01__ä|V01__ä.sql:1 "A"|-"#,
                 r#"2|b_b|V2__b_b|V2__b_b.sql:1 "B"|-"#,
                 r#"3|late|sub/U3__late|sub/U3__late.sql:1 "L"|-"#,
+                r#"4|blank|V4__blank|V4__blank.sql:1 " \n"|-"#,
                 r#"10|c|V10__c|V10__c.sql:1 "C"|-"#,
                 "? V4__dash-dash.sql: ignored, as refinery does: its names are like V1__core_tables.sql",
                 "? sub/U3__late.sql: refinery applies it whenever it comes, also after later versions; here it is one like \

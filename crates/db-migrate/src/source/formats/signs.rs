@@ -1,8 +1,11 @@
 //! What speaks for a format: the names of files, marks in them, and what else the project uses.
 
+use super::builder::without_mark;
+use super::lines::lines;
 use super::tree::{File, Tree};
 use super::{Format, dbmate, diesel, flyway, flyway_name, golang_migrate, goose, name, refinery, sqlx};
 use crate::{MigrationId, SourceProblem};
+use std::collections::BTreeSet;
 
 /// A format that fits, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,6 +116,7 @@ fn numbered(tree: &Tree, marked: usize) -> Vec<Claim> {
     let Some(first) = files.first().filter(|_| marked * 2 < files.len()) else { return Vec::new() };
     let simple: Vec<_> = files.iter().filter(|file| golang_migrate::parse(file.name()).is_none()).collect();
     let go = clue(tree, Format::GolangMigrate);
+    let first = files.iter().find(|file| golang_migrate::parse(file.name()).is_some()).unwrap_or(first);
     if let (Some(go), true) = (&go, simple.len() * 2 < files.len()) {
         return vec![claim(
             Format::GolangMigrate,
@@ -120,7 +124,14 @@ fn numbered(tree: &Tree, marked: usize) -> Vec<Claim> {
             format!("{} is one of a pair, and {go}", first.path),
         )];
     }
-    let because = match simple.first() {
+    // golang-migrate passes over a file that is not one of a pair; sqlx would apply it.
+    let versions: BTreeSet<_> = files
+        .iter()
+        .filter_map(|file| golang_migrate::parse(file.name()))
+        .map(|(version, ..)| version)
+        .collect();
+    let outnumbered = rust(tree).is_none() && simple.len() < versions.len();
+    let because = match simple.first().filter(|_| !outnumbered) {
         Some(simple) => Some(format!("{} is named by a number and is not one of a pair", simple.path)),
         None => files.iter().find(|file| sqlx::has_mark(file)).map_or_else(
             || rust(tree).map(|rust| format!("{} is one of a pair, and {rust}", first.path)),
@@ -150,10 +161,10 @@ fn lettered(tree: &Tree, among: &[&File]) -> Vec<Claim> {
         (Some(flyways), Some(refinerys), _) => vec![flyway(flyways), refinery(refinerys)],
         (Some(flyways), None, _) => vec![flyway(flyways)],
         (None, Some(refinerys), _) => vec![refinery(refinerys)],
-        (None, None, Some(rust)) => {
+        (None, None, Some(rust)) if among.iter().any(|file| refinery::parse(file.name()).is_some()) => {
             vec![refinery(format!("{} is named like refinery's, and {rust}", first.path))]
         }
-        (None, None, None) => vec![flyway(format!("{} is named like Flyway's", first.path))],
+        (None, None, _) => vec![flyway(format!("{} is named like Flyway's", first.path))],
     }
 }
 
@@ -217,18 +228,21 @@ pub(crate) fn other_tool(tree: &Tree) -> Option<SourceProblem> {
         let instead = "say --format sqlx to apply its files by their numbers";
         return Some(other("drizzle", "meta/_journal.json".to_owned(), instead));
     }
-    let says = |file: &&File, words: &str| {
-        let line = file.text().and_then(|text| text.lines().find(|line| !line.trim().is_empty()));
-        line.is_some_and(|line| line.replace(' ', "").to_lowercase().contains(words))
+    let says = |words: &str| {
+        let sql = tree.at_root().filter(|file| file.name().ends_with(".sql"));
+        let mut marks =
+            sql.flat_map(|file| lines(file.text().unwrap_or_default()).map(move |line| (file, line)));
+        let said = |text: &str| without_mark(text).replace([' ', '\t'], "").to_lowercase().starts_with(words);
+        let (file, line) = marks.find(|(_, line)| said(line.text()))?;
+        Some(format!("{} at {}:{}", without_mark(line.text()).trim(), file.path, line.number))
     };
-    let sql = || tree.at_root().filter(|file| file.name().ends_with(".sql"));
-    if let Some(file) = sql().find(|file| says(file, "--liquibaseformattedsql")) {
+    if let Some(because) = says("--liquibaseformattedsql") {
         let instead = "they have marks for each change that only it understands; split them into files";
-        return Some(other("Liquibase", file.path.clone(), instead));
+        return Some(other("Liquibase", because, instead));
     }
-    if let Some(file) = sql().find(|file| says(file, "--+migrateup")) {
+    if let Some(because) = says("--+migrateup") {
         let instead = "write +goose for +migrate, which means the same, and they are goose's";
-        return Some(other("sql-migrate", file.path.clone(), instead));
+        return Some(other("sql-migrate", because, instead));
     }
     None
 }

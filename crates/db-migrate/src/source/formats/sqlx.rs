@@ -116,7 +116,7 @@ mod tests {
                  9223372036854775807",
                 "! seed_f.sql: sqlx wants names like 20240101120000_core_tables.sql",
                 "! 01_b.up.sql and 1_a.sql have the same number: give the newer one the next free number",
-                "! 2_c.sql has no statement: write one, or remove the folder",
+                "! 2_c.sql has no statement: write one, or remove the file",
                 "! 3_d.down.sql undoes what no file does: add 3_d.up.sql",
                 "? 0004-g.sql: ignored, as sqlx does: its names are like 20240101120000_core_tables.sql",
             ],

@@ -12,6 +12,17 @@ pub(crate) struct Tree {
     pub(crate) files: Vec<File>,
     /// Files of the folders above that tell which tools the project uses, the nearest first.
     pub(crate) around: Vec<Nearby>,
+    /// When and from where they were read.
+    pub(crate) occasion: Occasion,
+}
+
+/// When and from where files are read, which those of Flyway's may ask for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Occasion {
+    /// As `2026-01-02 03:04:05`, local.
+    pub(crate) timestamp: String,
+    /// The folder that the process is in.
+    pub(crate) directory: String,
 }
 
 /// One file.
@@ -67,6 +78,7 @@ impl Tree {
                 .filter_map(|file| Some(File { path: inner(&file.path)?, content: file.content.clone() }))
                 .collect(),
             around: self.between(folder).chain(self.around.iter().cloned()).collect(),
+            occasion: self.occasion.clone(),
         }
     }
 
