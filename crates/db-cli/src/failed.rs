@@ -31,6 +31,11 @@ impl Failed {
         self
     }
 
+    /// The same with this exit code, for what is the answer of a command rather than its failure.
+    pub(crate) fn answering(self, exit: Exit) -> Self {
+        Self { exit, ..self }
+    }
+
     /// The exit code that goes with it.
     #[must_use]
     pub fn exit(&self) -> Exit {

@@ -1,6 +1,7 @@
 //! Ctrl-C and SIGTERM: the first asks for a clean end, the second ends at once.
 
 use crate::{Exit, Failed, output};
+use db_migrate::Scratch;
 use rustix::process::{Pid, kill_process};
 use std::{
     future::Future,
@@ -60,10 +61,32 @@ impl Stop {
         }
     }
 
+    /// Does the work, or `None` once an end was asked for: it is dropped then, what it was at in scratch databases is cleared
+    /// away, and what is `left` of it told.
+    pub(crate) async fn unless_requested<T>(&self, left: &str, work: impl Future<Output = T>) -> Option<T> {
+        let outcome = tokio::select! {
+            outcome = work => Some(outcome),
+            () = self.requested() => None,
+        };
+        if outcome.is_none() {
+            Scratch::settled().await;
+            output::tell(&format!("stopped before the end; {left}"));
+        }
+        outcome
+    }
+
     /// Takes this process along when the end is at once; `None` when there is none any more.
     pub(crate) fn take_along(&self, child: Option<Pid>) {
         *self.child.lock().unwrap_or_else(PoisonError::into_inner) = child;
     }
+}
+
+/// The same for a command that does one thing: it listens from here on, after all questions that it asks.
+pub(crate) async fn unless_stopped<T>(
+    left: &str,
+    work: impl Future<Output = T>,
+) -> Result<Option<T>, Failed> {
+    Ok(Stop::listen()?.unless_requested(left, work).await)
 }
 
 async fn relay(

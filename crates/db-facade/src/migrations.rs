@@ -2,19 +2,19 @@
 
 use crate::{Error, connect};
 use async_trait::async_trait;
-use db_config::{Config, Pem};
+use db_config::{Config, Pem, TlsConfig};
 use db_core::{Finding, PasswordProvider, Probe, Status, with_causes};
-use db_migrate::{Migrations, Server, status};
+use db_migrate::{Migrations, PemSource, Server, status};
 use db_pool::Pool;
 use sqlx::postgres::PgConnectOptions;
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 /// Where sessions beside the pool are opened.
 #[derive(Clone)]
 pub(crate) struct Beside {
     connect: PgConnectOptions,
     password: Arc<dyn PasswordProvider>,
-    root_certificate: Option<PathBuf>,
+    tls: TlsConfig,
 }
 
 /// The server and database of a configuration as migrations and backups see them; connects to nothing.
@@ -27,12 +27,9 @@ pub async fn migration_server(config: &Config) -> Result<Server, Error> {
 
 impl Beside {
     pub(crate) fn new(config: &Config) -> Result<Self, Error> {
-        let root_certificate = match &config.postgres.tls.root_certificate {
-            Some(Pem::File(path)) => Some(path.clone()),
-            _ => None,
-        };
+        let tls = config.postgres.tls.clone();
         let (connect, password) = (connect::connect_options(config)?, Arc::clone(&config.postgres.password));
-        Ok(Self { connect, password, root_certificate })
+        Ok(Self { connect, password, tls })
     }
 
     pub(crate) async fn server(&self) -> Result<Server, Error> {
@@ -41,10 +38,20 @@ impl Beside {
         if let Some(password) = password {
             server = server.password(password);
         }
-        if let Some(path) = &self.root_certificate {
-            server = server.root_certificate(path.clone());
+        if let Some(root) = &self.tls.root_certificate {
+            server = server.root_certificate(source(root));
+        }
+        if let Some(client) = &self.tls.client {
+            server = server.client_certificate(source(&client.certificate), source(&client.key));
         }
         Ok(server)
+    }
+}
+
+fn source(pem: &Pem) -> PemSource {
+    match pem {
+        Pem::File(path) => PemSource::File(path.clone()),
+        Pem::Text(text) => PemSource::Text(text.clone()),
     }
 }
 

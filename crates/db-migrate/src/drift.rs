@@ -3,7 +3,7 @@
 use crate::plan::contradictions;
 use crate::run::{Event, Options, Runner, hooks};
 use crate::schema::{Difference, Snapshot, SnapshotOptions, diff, snapshot};
-use crate::stage::{Stage, Telling, apply_each, options_there};
+use crate::stage::{Stage, Telling, apply_each, options_there, refuse_server_wide};
 use crate::{Applied, Error, Kind, Migration, Migrations, Outcome, PlanError, Server, plan};
 use sqlx::PgConnection;
 
@@ -33,7 +33,7 @@ pub async fn live_schema(
 /// database of the server, with the encoding, the locale and the search path of its database, which is not touched.
 ///
 /// # Errors
-/// [`Error::Plan`], and what [`apply`](crate::apply) has.
+/// [`Error::Plan`], [`Error::ServerWide`], and what [`apply`](crate::apply) has.
 ///
 /// # Cancel safety
 /// The scratch database is dropped; [`Scratch::settled`](crate::Scratch::settled) waits for that.
@@ -46,7 +46,7 @@ pub async fn migrated_schema(
 ) -> Result<Snapshot, Error> {
     let steps = plan(migrations.as_slice(), &[], &options.rules)?;
     let steps: Vec<&Migration> = steps.steps.iter().map(|step| step.migration).collect();
-    made_by(server, migrations, &steps, taking, options, progress).await
+    Box::pin(made_by(server, migrations, &steps, taking, options, progress)).await
 }
 
 /// Compares a database with what those of its migrations make that its history says are applied, in the order in which
@@ -75,7 +75,7 @@ pub async fn drift(
     drop(conn);
     applied.sort_by_key(|row| row.seq);
     let (steps, unapplied) = as_applied(migrations, &applied);
-    let made = made_by(server, migrations, &steps, taking, options, progress).await?;
+    let made = Box::pin(made_by(server, migrations, &steps, taking, options, progress)).await?;
     Ok(Drift { differences: diff(&made, &live), unapplied })
 }
 
@@ -103,6 +103,7 @@ async fn made_by(
     options: &Options,
     progress: &mut (dyn FnMut(&Event<'_>) + Send),
 ) -> Result<Snapshot, Error> {
+    refuse_server_wide(steps.iter().map(|step| &step.up), migrations.hooks(), options.server_wide)?;
     let options = options_there(server, options).await?;
     let mut stage = Stage::open(server, migrations).await?;
     let outcome = async {

@@ -107,6 +107,19 @@ pub enum Error {
         /// Which statement, where.
         reason: String,
     },
+    /// What is to run on a scratch database acts on the whole server; nothing was run.
+    #[error(
+        "{file}:{line}: {summary} acts on the whole server, also when it is run on a scratch database, where nothing would \
+         undo it; --allow-server-wide runs it all the same"
+    )]
+    ServerWide {
+        /// The file.
+        file: String,
+        /// First line of the statement.
+        line: usize,
+        /// The statement's first words.
+        summary: String,
+    },
     /// No copy of the database can be made to rehearse on.
     #[error("cannot copy {database} to rehearse on")]
     NoCopy {

@@ -27,16 +27,22 @@ impl Held {
             Template::Empty => None,
             Template::CopyOf(name) => Some(name.to_owned()),
         };
-        let (tell, told) = oneshot::channel();
-        remember(tokio::spawn(async move {
+        Self::made(async move {
             let template = from.as_deref().map_or(Template::Empty, Template::CopyOf);
-            let made = Scratch::create(&server, template).await;
-            // Where nobody listens any more, what comes back is dropped here.
-            let held = |scratch: Scratch| Self { server: scratch.server().clone(), scratch: Some(scratch) };
-            let _ = tell.send(made.map(held));
-        }));
-        let gone = || Error::during("create a scratch database")(sqlx::Error::WorkerCrashed);
-        told.await.unwrap_or_else(|_| Err(gone()))
+            Scratch::create(&server, template).await
+        })
+        .await
+    }
+
+    /// Holds what this makes.
+    ///
+    /// # Cancel safety
+    /// That of [`create`](Self::create).
+    pub(crate) async fn made(
+        making: impl Future<Output = Result<Scratch, Error>> + Send + 'static,
+    ) -> Result<Self, Error> {
+        let held = |scratch: Scratch| Self { server: scratch.server().clone(), scratch: Some(scratch) };
+        to_the_end("create a scratch database", async move { making.await.map(held) }).await
     }
 
     /// Where it is.
@@ -45,7 +51,7 @@ impl Held {
     }
 
     /// Drops it, and says then what came of the work in it.
-    pub(crate) async fn end<T>(mut self, outcome: Result<T, Error>) -> Result<T, Error> {
+    pub(crate) async fn end<T, E: From<Error>>(mut self, outcome: Result<T, E>) -> Result<T, E> {
         let dropping = self.scratch.take().map(going);
         let dropped = match dropping {
             Some(dropping) => dropping.await.unwrap_or(Ok(())),
@@ -54,6 +60,12 @@ impl Held {
         let value = outcome?;
         dropped?;
         Ok(value)
+    }
+
+    /// It is none that goes any more.
+    #[cfg(feature = "backup")]
+    pub(crate) fn keep(mut self) {
+        self.scratch = None;
     }
 }
 
@@ -83,6 +95,19 @@ impl Scratch {
             }
         }
     }
+}
+
+/// Does this whether or not anybody waits for it; where nobody does any more, what comes of it is dropped at once.
+/// [`Scratch::settled`] waits for it.
+pub(crate) async fn to_the_end<T: Send + 'static, E: From<Error> + Send + 'static>(
+    action: &str,
+    work: impl Future<Output = Result<T, E>> + Send + 'static,
+) -> Result<T, E> {
+    let (tell, told) = oneshot::channel();
+    remember(tokio::spawn(async move {
+        let _ = tell.send(work.await);
+    }));
+    told.await.unwrap_or_else(|_| Err(Error::during(action)(sqlx::Error::WorkerCrashed).into()))
 }
 
 /// Drops it whether or not anybody waits for that.

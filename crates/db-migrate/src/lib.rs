@@ -39,6 +39,7 @@ mod id;
 #[cfg(feature = "lint")]
 pub mod lint;
 mod migration;
+mod pem;
 mod pins;
 mod plan;
 mod run;
@@ -64,6 +65,7 @@ pub use error::{Error, Left, StatementError};
 pub use history::{Applied, HistoryTable, Outcome};
 pub use id::MigrationId;
 pub use migration::{Migration, Risk, TransactionMode};
+pub use pem::PemSource;
 pub use pins::{PinError, PinProblem, Pins};
 pub use plan::{OutOfOrder, Plan, PlanError, Problem, RevertTo, Rules, Step, Why, plan};
 pub use run::adopt::{Adopted, adopt};
@@ -78,7 +80,7 @@ pub use run::rehearse::{
 pub use run::repair::{baseline, repair};
 pub use run::revert::{revert, revert_plan};
 pub use run::status::{Status, status, status_by};
-pub use run::{Blocker, DeployLock, Done, Event, Options, Progress, Report};
+pub use run::{Blocker, DeployLock, Done, Event, Options, Progress, Report, ServerWide};
 pub use scratch::{Scratch, Template};
 pub use server::Server;
 pub use source::detect::Detected;

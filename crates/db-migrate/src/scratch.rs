@@ -60,6 +60,15 @@ impl Scratch {
         Self::made(server, name, sql, None).await
     }
 
+    /// A database of this name, made by this statement. It is no leftover to sweep, since it may be on its way to be a real
+    /// one.
+    #[cfg(feature = "backup")]
+    pub(crate) async fn named(server: &Server, name: &str, sql: String) -> Result<Self, Error> {
+        let mut conn = neighbour(server, Some(name)).await?;
+        execute(&mut conn, sql).await.map_err(Error::during(format!("create the database {name}")))?;
+        Ok(Self { server: server.in_database(name) })
+    }
+
     async fn made(server: &Server, name: String, sql: String, from: Option<String>) -> Result<Self, Error> {
         let scratch = Self { server: server.in_database(&name) };
         let server = server.clone();
@@ -82,7 +91,7 @@ impl Scratch {
         let name = self.server.database();
         let mut conn = neighbour(&self.server, Some(name)).await?;
         let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quoted(name));
-        execute(&mut conn, sql).await.map_err(Error::during(format!("drop the scratch database {name}")))
+        execute(&mut conn, sql).await.map_err(Error::during(format!("drop the database {name}")))
     }
 
     /// Drops the scratch databases that are older than this and have no session, and answers with their names. No

@@ -1,6 +1,8 @@
 //! Where the database is, for whoever needs more than the session that migrates.
 
 use crate::Error;
+use crate::pem::{Certificates, PemSource, with_client, with_root};
+use crate::shape::quoted;
 use db_core::Secret;
 use sqlx::postgres::PgConnectOptions;
 #[cfg(feature = "backup")]
@@ -12,24 +14,27 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+/// The database lets nobody in.
+const NOT_ACCEPTING: &str = "55000";
+
 /// A database of a server: opens sessions in it and in its neighbours, and tells `pg_dump` where it is.
 #[derive(Clone)]
 pub struct Server {
     connect: PgConnectOptions,
     password: Option<Secret>,
     /// For `pg_dump`, which cannot be told by the options.
-    #[cfg_attr(
-        not(feature = "backup"),
-        expect(dead_code, reason = "only a backup starts programs that ask for it")
-    )]
-    root_certificate: Option<PathBuf>,
+    certificates: Certificates,
 }
 
 impl Server {
     /// Around options that need no password, or whose password only sessions of ours need (`pg_dump` is not told it).
     #[must_use]
     pub fn new(connect: PgConnectOptions) -> Self {
-        Self { connect: connect.disable_statement_logging(), password: None, root_certificate: None }
+        Self {
+            connect: connect.disable_statement_logging(),
+            password: None,
+            certificates: Certificates::default(),
+        }
     }
 
     /// Reads a `postgresql://` URL as libpq writes it.
@@ -45,8 +50,9 @@ impl Server {
         let server = Self::new(connect);
         let written = parsed.password().map(percent_decoded).or_else(|| parameter("password"));
         let password = written.map(Secret::from).or(server.password.clone());
-        let root_certificate = parameter("sslrootcert").map(PathBuf::from);
-        Ok(Self { password, root_certificate, ..server })
+        let file = |name: &str| parameter(name).map(|path| PemSource::File(PathBuf::from(path)));
+        let (root, certificate, key) = (file("sslrootcert"), file("sslcert"), file("sslkey"));
+        Ok(Self { password, certificates: Certificates { root, certificate, key }, ..server })
     }
 
     /// The same with a password.
@@ -57,8 +63,19 @@ impl Server {
 
     /// The same with the certificates that vouch for the server.
     #[must_use]
-    pub fn root_certificate(self, path: PathBuf) -> Self {
-        Self { connect: self.connect.ssl_root_cert(&path), root_certificate: Some(path), ..self }
+    pub fn root_certificate(self, root: impl Into<PemSource>) -> Self {
+        let root = root.into();
+        let connect = with_root(self.connect, &root);
+        Self { connect, certificates: Certificates { root: Some(root), ..self.certificates }, ..self }
+    }
+
+    /// The same with a certificate that vouches for us, and its key.
+    #[must_use]
+    pub fn client_certificate(self, certificate: impl Into<PemSource>, key: impl Into<PemSource>) -> Self {
+        let (certificate, key) = (certificate.into(), key.into());
+        let connect = with_client(self.connect, &certificate, &key);
+        let (certificate, key) = (Some(certificate), Some(key));
+        Self { connect, certificates: Certificates { certificate, key, ..self.certificates }, ..self }
     }
 
     /// The same server, another database.
@@ -78,9 +95,12 @@ impl Server {
     /// # Errors
     /// [`Error::Database`] when the server cannot be reached or refuses.
     pub async fn connect(&self) -> Result<PgConnection, Error> {
-        PgConnection::connect_with(&self.connect)
-            .await
-            .map_err(Error::during(format!("connect to the database {}", self.database())))
+        PgConnection::connect_with(&self.connect).await.map_err(|error| {
+            let (name, code) = (self.database(), error.as_database_error().and_then(|error| error.code()));
+            let closed = code.is_some_and(|code| code == NOT_ACCEPTING);
+            let help = if closed { opening(name) } else { String::new() };
+            Error::during(format!("connect to the database {name}{help}"))(error)
+        })
     }
 
     /// What `pg_dump` and `pg_restore` read of their environment, the password among it; never put it on a command line,
@@ -99,8 +119,21 @@ impl Server {
             ("PGSSLMODE", ssl_mode(self.connect.get_ssl_mode()).into()),
         ];
         variables.extend(self.password.as_ref().map(|password| ("PGPASSWORD", password.expose().into())));
-        variables.extend(self.root_certificate.as_ref().map(|path| ("PGSSLROOTCERT", path.into())));
+        variables.extend(self.connect.get_options().map(|options| ("PGOPTIONS", options.into())));
+        variables.extend(self.certificates.variables().filter_map(|(name, source)| match source {
+            PemSource::File(path) => Some((name, path.into())),
+            PemSource::Text(_) => None,
+        }));
         variables
+    }
+
+    /// What they read of files whose text is all that there is, by the variables that name the files.
+    #[cfg(feature = "backup")]
+    pub(crate) fn pem_texts(&self) -> impl Iterator<Item = (&'static str, &Secret)> {
+        self.certificates.variables().filter_map(|(name, source)| match source {
+            PemSource::File(_) => None,
+            PemSource::Text(text) => Some((name, text)),
+        })
     }
 }
 
@@ -113,6 +146,14 @@ impl fmt::Debug for Server {
             .field("database", &self.database())
             .finish_non_exhaustive()
     }
+}
+
+/// A restore that was killed while it put a database in the place of another leaves it so.
+fn opening(name: &str) -> String {
+    let sql = format!("ALTER DATABASE {} ALLOW_CONNECTIONS true", quoted(name));
+    format!(
+        ", which lets nobody in, as a restore that was killed leaves it: `{sql}` in another database opens it"
+    )
 }
 
 #[cfg(feature = "backup")]
@@ -129,4 +170,30 @@ fn ssl_mode(mode: PgSslMode) -> &'static str {
 
 fn percent_decoded(text: &str) -> String {
     percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
+}
+
+#[cfg(all(test, feature = "backup"))]
+mod tests {
+    use super::Server;
+    use std::ffi::OsString;
+
+    #[test]
+    fn programs_are_told_what_sessions_are() {
+        let url =
+            "postgres://u@h/d?sslrootcert=/root.pem&sslcert=/me.pem&sslkey=/me.key&options=-c%20role%3Dx";
+        let told = Server::from_url(url).expect("a URL").environment();
+        let of = |name: &str| {
+            let found = told.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| value.clone()).unwrap_or_default()
+        };
+        for (name, expected) in [
+            ("PGSSLROOTCERT", "/root.pem"),
+            ("PGSSLCERT", "/me.pem"),
+            ("PGSSLKEY", "/me.key"),
+            ("PGOPTIONS", "-c role=x"),
+            ("PGUSER", "u"),
+        ] {
+            assert_eq!(of(name), OsString::from(expected), "{name}");
+        }
+    }
 }

@@ -1,9 +1,11 @@
 //! A scratch database that migrations are applied to, and nothing else.
 
 use crate::held::Held;
-use crate::run::{Direction, Event, Options, Rest, Runner, hooks};
+use crate::migration::Script;
+use crate::run::{Direction, Event, Options, Rest, Runner, ServerWide, hooks};
 use crate::scratch::execute;
-use crate::{Error, Migration, Migrations, Server, Template};
+use crate::script::is_server_wide;
+use crate::{Error, Hooks, Migration, Migrations, Server, Template};
 use sqlx::{Connection, PgConnection};
 
 /// A scratch database with a session and an empty history.
@@ -51,6 +53,26 @@ pub(crate) async fn options_there(server: &Server, options: &Options) -> Result<
     conn.close().await.map_err(Error::during("close a session"))?;
     let search_path = options.search_path.clone().or(Some(theirs));
     Ok(Options { server: None, search_path, ..options.clone() })
+}
+
+/// Refuses what acts on the whole server before it is run on a scratch database, unless that is wanted.
+pub(crate) fn refuse_server_wide<'s>(
+    scripts: impl IntoIterator<Item = &'s Script>,
+    hooks: &'s Hooks,
+    wanted: ServerWide,
+) -> Result<(), Error> {
+    if wanted == ServerWide::Run {
+        return Ok(());
+    }
+    let around = [&hooks.before_all, &hooks.before_each, &hooks.after_each, &hooks.after_all];
+    for script in scripts.into_iter().chain(around.into_iter().flatten()) {
+        let found = script.statements().iter().find(|statement| is_server_wide(&statement.text));
+        if let Some(statement) = found {
+            let (file, line, summary) = (script.file.clone(), statement.line, statement.summary());
+            return Err(Error::ServerWide { file, line, summary });
+        }
+    }
+    Ok(())
 }
 
 /// Applies migrations in this order, with what the project runs around each.

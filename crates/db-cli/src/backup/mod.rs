@@ -10,7 +10,7 @@ use crate::{
     confirm::agreed,
     database::{Missing, Place},
     output::{self, Format},
-    stop::Stop,
+    stop::unless_stopped,
 };
 use args::{BackupAction, BackupArgs, CreateArgs, FolderArgs, PruneArgs, RestoreArgs, ToolArgs, VerifyArgs};
 use chrono::Utc;
@@ -47,7 +47,7 @@ pub(crate) async fn before_risky(server: &Server, dir: &Path, tools: &ToolArgs) 
 }
 
 async fn create(args: &CreateArgs, format: Format) -> Result<Exit, Failed> {
-    at(&args.database, "nothing is left of the backup", async |server| {
+    at(&args.database, "a backup that was not finished is removed", async |server| {
         let mut shown = Shown::new();
         let (path, manifest) =
             backup::create(server, &args.folder.dir, &args.options(), &mut |event| shown.show(event)).await?;
@@ -75,14 +75,10 @@ async fn verify(args: &VerifyArgs, format: Format) -> Result<Exit, Failed> {
             .map_err(Unproved::Backup)
     } else {
         let mut outcome = Ok(None);
-        let exit = at(
-            &args.database,
-            "its scratch database is dropped by the next verify after a day",
-            async |server| {
-                outcome = prove(server, &path, &args.tools).await.map(Some);
-                Ok(Exit::Done)
-            },
-        )
+        let exit = at(&args.database, "nothing is left of its scratch database", async |server| {
+            outcome = prove(server, &path, &args.tools).await.map(Some);
+            Ok(Exit::Done)
+        })
         .await?;
         if exit != Exit::Done {
             return Ok(exit);
@@ -95,7 +91,7 @@ async fn verify(args: &VerifyArgs, format: Format) -> Result<Exit, Failed> {
             Ok(Exit::Done)
         }
         Err(Unproved::Backup(error)) if is_answer(&error) => {
-            output::print_error(&error.into(), format);
+            output::print_error(&Failed::from(error).answering(Exit::No), format);
             Ok(Exit::No)
         }
         Err(unproved) => Err(unproved.into()),
@@ -135,28 +131,29 @@ async fn restore(args: &RestoreArgs, format: Format) -> Result<Exit, Failed> {
     let path = named(&args.folder.dir, &args.backup)?;
     let sessions = if args.end_sessions { OpenSessions::Terminate } else { OpenSessions::Refuse };
     let target = args.to.into.as_deref().map_or(Target::Replace(sessions), Target::Into);
-    at(
-        &args.database,
-        "the database that was to be replaced is as it was; drop the one named …_restore_…",
-        async |server| {
-            if let Target::Replace(_) = target {
-                let question = format!("Replace {} by {}?", server.database(), path.display());
-                let elsewhere =
-                    "replacing a database is not done unasked: say --yes, or --into DATABASE for a new one";
-                if !args.yes && !agreed(&question, elsewhere)? {
-                    output::tell("nothing was restored");
-                    return Ok(Exit::Failed);
-                }
-            }
-            let mut shown = Shown::new();
-            let options = args.tools.restore_options();
-            let restored =
-                backup::restore(server, &path, target, &options, &mut |event| shown.show(event)).await?;
-            drop(shown);
-            render::restored(format, &path, &restored);
-            Ok(Exit::Done)
-        },
-    )
+    let place = Place::open(&args.database, Missing::Refuse).await?;
+    // Asked before Ctrl-C is listened for: who presses it instead of an answer wants no clean end of anything.
+    if let Target::Replace(_) = target
+        && !args.yes
+    {
+        let question = format!("Replace {} by {}?", place.server.database(), path.display());
+        let elsewhere =
+            "replacing a database is not done unasked: say --yes, or --into DATABASE for a new one";
+        if !agreed(&question, elsewhere)? {
+            output::tell("nothing was restored");
+            place.close().await;
+            return Ok(Exit::Failed);
+        }
+    }
+    within(place, "a database that had not got its name yet is dropped", async |server| {
+        let mut shown = Shown::new();
+        let options = args.tools.restore_options();
+        let restored =
+            backup::restore(server, &path, target, &options, &mut |event| shown.show(event)).await?;
+        drop(shown);
+        render::restored(format, &path, &restored);
+        Ok(Exit::Done)
+    })
     .await
 }
 
@@ -174,17 +171,17 @@ async fn at(
     left: &str,
     work: impl AsyncFnOnce(&Server) -> Result<Exit, Failed>,
 ) -> Result<Exit, Failed> {
-    let place = Place::open(args, Missing::Refuse).await?;
-    let stop = Stop::listen()?;
-    let outcome = tokio::select! {
-        outcome = work(&place.server) => outcome,
-        () = stop.requested() => {
-            output::tell(&format!("stopped before the end: {left}"));
-            Ok(Exit::Interrupted)
-        }
-    };
+    within(Place::open(args, Missing::Refuse).await?, left, work).await
+}
+
+async fn within(
+    place: Place,
+    left: &str,
+    work: impl AsyncFnOnce(&Server) -> Result<Exit, Failed>,
+) -> Result<Exit, Failed> {
+    let outcome = unless_stopped(left, Box::pin(work(&place.server))).await?;
     place.close().await;
-    outcome
+    outcome.unwrap_or(Ok(Exit::Interrupted))
 }
 
 /// The folder of a backup by its name, or of the newest that could be restored.

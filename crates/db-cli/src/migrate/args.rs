@@ -3,6 +3,7 @@
 use super::{
     rehearse::DryArgs,
     schema::{DriftArgs, SnapshotArgs},
+    server_wide::ServerWideArgs,
     verify::VerifyArgs,
 };
 use crate::Failed;
@@ -173,7 +174,8 @@ pub(crate) enum Order {
 pub(crate) struct UpArgs {
     #[command(flatten)]
     pub(crate) run: RunArgs,
-    /// Back the database up, and prove the backup, before anything of high risk is applied
+    /// Back the database up, and prove the backup, before anything is applied that is of high risk, or that the lint
+    /// cannot look into (DO, CALL, code)
     #[arg(long)]
     pub(crate) before_risky: bool,
     /// Folder of the backups
@@ -293,6 +295,8 @@ pub(crate) struct SquashArgs {
     /// Print it, and write no file
     #[arg(long)]
     pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) server_wide: ServerWideArgs,
     /// Folder of PostgreSQL's programs; where distributions keep them unless given
     #[arg(long, value_name = "DIR")]
     pub(crate) tools: Option<PathBuf>,

@@ -56,7 +56,7 @@ pub(super) fn validate(args: &ValidateArgs, format: output::Format) -> Result<Ex
     let (migrations, seen, pinned) = match read {
         Ok(read) => read,
         Err(failed) => {
-            output::print_error(&failed, format);
+            output::print_error(&failed.answering(Exit::No), format);
             return Ok(Exit::No);
         }
     };

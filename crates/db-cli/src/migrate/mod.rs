@@ -8,6 +8,7 @@ mod rehearsal;
 mod rehearse;
 mod render;
 mod schema;
+mod server_wide;
 mod squash;
 mod verify;
 
@@ -16,16 +17,15 @@ use crate::{
     confirm::agreed,
     database::{Missing, Target},
     output::{self, Format},
-    stop::Stop,
+    stop::{Stop, unless_stopped},
 };
 use args::{
     AdoptArgs, Answer, DownArgs, GoArgs, MigrateAction, MigrateArgs, Order, RecoverArgs, RepairArgs, RunArgs,
     ToArgs, UpArgs,
 };
-use db_migrate::lint::{LintOptions, lint, read_catalogue};
+use db_migrate::lint::{LintOptions, Linted, lint, read_catalogue};
 use db_migrate::{
-    DeployLock, Event, Migrations, Options, OutOfOrder, Problem, Recover, Report, RevertTo, Risk, Rules, Way,
-    plan,
+    DeployLock, Event, Migrations, Options, OutOfOrder, Problem, Recover, RevertTo, Risk, Rules, Way, plan,
 };
 use db_pool::Lease;
 use serde_json::json;
@@ -114,6 +114,7 @@ fn options(args: &RunArgs) -> Options {
         deploy_lock: if args.pooler { DeployLock::Transaction } else { DeployLock::Session },
         search_path: args.search_path.clone(),
         server: None,
+        ..Options::default()
     }
 }
 
@@ -132,31 +133,37 @@ async fn up(args: &UpArgs, format: Format) -> Result<Exit, Failed> {
         return rehearse::up(&args.run, args.count, &args.dry, format).await;
     }
     let mut session = Session::open(&args.run, Missing::Create).await?;
+    let stop = Stop::listen()?;
     session.options.rules.count = args.count;
     if args.before_risky {
-        session = backed_up(session, args).await?;
+        session = match backed_up(session, args, &stop).await? {
+            Some(session) => session,
+            None => return Ok(Exit::Interrupted),
+        };
     }
-    apply(session, format).await
+    apply(session, &stop, format).await
 }
 
-/// Makes and proves a backup if anything that is due is of high risk, by what it says or by what the lint finds.
-async fn backed_up(mut session: Session, args: &UpArgs) -> Result<Session, Failed> {
+/// Makes and proves a backup if anything that is due is of high risk, by what it says or by what the lint finds; `None`
+/// where an end was asked for meanwhile.
+async fn backed_up(mut session: Session, args: &UpArgs, stop: &Stop) -> Result<Option<Session>, Failed> {
     let risky = match risky(&mut session).await {
         Ok(risky) => risky,
         Err(error) => return session.close(Err(error)).await,
     };
-    let [_, ..] = risky.as_slice() else { return Ok(session) };
-    output::tell(&format!("of high risk: {}", risky.join(", ")));
-    if let Some(server) = &session.options.server
-        && let Err(failed) = backup::before_risky(server, &args.backup_dir, &args.tools).await
-    {
-        session.close(Ok(())).await?;
-        return Err(failed);
+    let [_, ..] = risky.as_slice() else { return Ok(Some(session)) };
+    output::tell(&format!("of high risk, or not to be looked into: {}", risky.join(", ")));
+    let Some(server) = &session.options.server else { return Ok(Some(session)) };
+    let work = Box::pin(backup::before_risky(server, &args.backup_dir, &args.tools));
+    let left = "nothing was migrated; a backup that was not finished is removed";
+    match stop.unless_requested(left, work).await {
+        Some(Ok(_)) => Ok(Some(session)),
+        Some(Err(failed)) => session.close(Ok(())).await.and(Err(failed)),
+        None => session.close(Ok(())).await.map(|()| None),
     }
-    Ok(session)
 }
 
-/// Labels of what is due and of high risk.
+/// Labels of what is due and of high risk, or may be, as nobody can look into it.
 async fn risky(session: &mut Session) -> Result<Vec<String>, db_migrate::Error> {
     let applied = session.migrations.history().read(&mut session.lease).await?;
     // What cannot be planned is told where it is applied.
@@ -168,29 +175,22 @@ async fn risky(session: &mut Session) -> Result<Vec<String>, db_migrate::Error> 
         LintOptions { applied: applied.iter().map(|row| row.id.clone()).collect(), ..LintOptions::default() };
     let report = lint(&session.migrations, Some(&catalogue), &options);
     let found = |label: &str| {
-        report.migrations.iter().any(|linted| linted.label == label && linted.risk == Risk::High)
+        let risky = |linted: &Linted| linted.risk == Risk::High || linted.is_opaque();
+        report.migrations.iter().any(|linted| linted.label == label && risky(linted))
     };
     let due = plan.steps.iter().map(|step| step.migration);
     let risky = due.filter(|due| due.risk() == Some(Risk::High) || found(due.label()));
     Ok(risky.map(|risky| risky.label().to_owned()).collect())
 }
 
-async fn apply(mut session: Session, format: Format) -> Result<Exit, Failed> {
-    let stop = Stop::listen()?;
+/// Closing the session lets go of the lock and undoes the transaction under way.
+const GO_ON: &str = "run it again to go on from here";
+
+async fn apply(mut session: Session, stop: &Stop, format: Format) -> Result<Exit, Failed> {
     let mut tell = tell;
     let work = db_migrate::apply(&mut session.lease, &session.migrations, &session.options, &mut tell);
-    let outcome = tokio::select! {
-        outcome = work => Some(outcome),
-        () = stop.requested() => None,
-    };
-    let Some(outcome) = outcome else {
-        // Closing the session lets go of the lock and undoes the transaction under way.
-        drop(session.lease);
-        session.target.close().await;
-        output::tell("stopped before the end; run it again to go on from here");
-        return Ok(Exit::Interrupted);
-    };
-    let report = session.close(outcome).await?;
+    let outcome = stop.unless_requested(GO_ON, Box::pin(work)).await;
+    let Some(report) = session.close(outcome.transpose()).await? else { return Ok(Exit::Interrupted) };
     render::report(format, "applied", &report);
     Ok(Exit::Done)
 }
@@ -223,9 +223,9 @@ async fn revert(mut session: Session, to: &RevertTo, yes: bool, format: Format) 
         return Ok(Exit::Done);
     }
     let mut tell = tell;
-    let outcome =
-        db_migrate::revert(&mut session.lease, &session.migrations, to, &session.options, &mut tell).await;
-    let report = session.close(outcome).await?;
+    let work = db_migrate::revert(&mut session.lease, &session.migrations, to, &session.options, &mut tell);
+    let outcome = unless_stopped(GO_ON, Box::pin(work)).await?;
+    let Some(report) = session.close(outcome.transpose()).await? else { return Ok(Exit::Interrupted) };
     render::report(format, "reverted", &report);
     Ok(Exit::Done)
 }
@@ -253,7 +253,7 @@ async fn to(args: &GoArgs, format: Format) -> Result<Exit, Failed> {
         return revert(session, &RevertTo::After(args.migration.clone()), args.yes, format).await;
     }
     session.options.rules.to = Some(args.migration.clone());
-    apply(session, format).await
+    apply(session, &Stop::listen()?, format).await
 }
 
 async fn show_plan(args: &RunArgs, format: Format) -> Result<Exit, Failed> {
@@ -283,12 +283,15 @@ async fn recover(args: &RecoverArgs, format: Format) -> Result<Exit, Failed> {
     };
     let mut session = Session::open(&args.run, Missing::Refuse).await?;
     let mut tell = tell;
-    let outcome: Result<Report, _> =
-        db_migrate::recover(&mut session.lease, &session.migrations, how, &session.options, &mut tell).await;
-    let report = session.close(outcome).await?;
+    let work = db_migrate::recover(&mut session.lease, &session.migrations, how, &session.options, &mut tell);
+    let outcome = unless_stopped(GO_ON, Box::pin(work)).await?;
+    let Some(report) = session.close(outcome.transpose()).await? else { return Ok(Exit::Interrupted) };
     render::report(format, if args.undo { "undone" } else { "recovered" }, &report);
     Ok(Exit::Done)
 }
+
+/// The history is changed all at once, or not at all.
+const UNCHANGED: &str = "nothing was changed";
 
 async fn repair(args: &RepairArgs, format: Format) -> Result<Exit, Failed> {
     let mut session = Session::open(&args.run, Missing::Refuse).await?;
@@ -309,9 +312,10 @@ async fn repair(args: &RepairArgs, format: Format) -> Result<Exit, Failed> {
         return Ok(Exit::Done);
     }
     let mut tell = tell;
-    let outcome =
-        db_migrate::repair(&mut session.lease, &session.migrations, &session.options, &mut tell).await;
-    let accepted: Vec<String> = session.close(outcome).await?.iter().map(ToString::to_string).collect();
+    let work = db_migrate::repair(&mut session.lease, &session.migrations, &session.options, &mut tell);
+    let outcome = unless_stopped(UNCHANGED, Box::pin(work)).await?;
+    let Some(accepted) = session.close(outcome.transpose()).await? else { return Ok(Exit::Interrupted) };
+    let accepted: Vec<String> = accepted.iter().map(ToString::to_string).collect();
     output::print(format, &json!({ "accepted": accepted }), || match accepted.as_slice() {
         [] => "nothing to repair".to_owned(),
         accepted => accepted.iter().map(|problem| format!("accepted: {problem}\n")).collect(),
@@ -322,15 +326,15 @@ async fn repair(args: &RepairArgs, format: Format) -> Result<Exit, Failed> {
 async fn baseline(args: &ToArgs, format: Format) -> Result<Exit, Failed> {
     let mut session = Session::open(&args.run, Missing::Refuse).await?;
     let mut tell = tell;
-    let outcome = db_migrate::baseline(
+    let work = db_migrate::baseline(
         &mut session.lease,
         &session.migrations,
         &args.migration,
         &session.options,
         &mut tell,
-    )
-    .await;
-    let taken = session.close(outcome).await?;
+    );
+    let outcome = unless_stopped(UNCHANGED, Box::pin(work)).await?;
+    let Some(taken) = session.close(outcome.transpose()).await? else { return Ok(Exit::Interrupted) };
     output::print(format, &json!({ "baselined": taken }), || {
         format!("{} taken as applied", render::count(taken.len()))
     });
@@ -341,16 +345,16 @@ async fn adopt(args: &AdoptArgs, format: Format) -> Result<Exit, Failed> {
     let tool = files::format(&args.run.files)?;
     let mut session = Session::open(&args.run, Missing::Refuse).await?;
     let mut tell = tell;
-    let outcome = db_migrate::adopt(
+    let work = db_migrate::adopt(
         &mut session.lease,
         &session.migrations,
         tool,
         args.table.as_deref(),
         &session.options,
         &mut tell,
-    )
-    .await;
-    let found = session.close(outcome).await?;
+    );
+    let outcome = unless_stopped(UNCHANGED, Box::pin(work)).await?;
+    let Some(found) = session.close(outcome.transpose()).await? else { return Ok(Exit::Interrupted) };
     let notes: Vec<String> = found.notes.iter().map(ToString::to_string).collect();
     let object = json!({ "adopted": found.adopted, "pending": found.pending, "notes": notes });
     output::print(format, &object, || {

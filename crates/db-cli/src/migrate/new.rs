@@ -39,9 +39,14 @@ pub(super) fn write(folder: &Path, files: &[NewFile]) -> Result<Vec<String>, Fai
     let mut written = Vec::new();
     for (name, text) in files {
         let path = folder.join(name);
-        if let Err(error) = create(&path, text) {
-            // What was written before is of no use without it.
+        if let Err(error) = create(&path, |file| file.write_all(text.as_bytes())) {
+            // What was written before is of no use without it, nor is a folder of it alone.
             written.iter().for_each(|path| drop(fs::remove_file(path)));
+            for (name, _) in files {
+                let parent =
+                    folder.join(name).parent().filter(|parent| *parent != folder).map(Path::to_owned);
+                parent.map(fs::remove_dir);
+            }
             return Err(Failed::new(format!("cannot write {}: {error}", path.display())));
         }
         written.push(path.display().to_string());
@@ -49,9 +54,16 @@ pub(super) fn write(folder: &Path, files: &[NewFile]) -> Result<Vec<String>, Fai
     Ok(written)
 }
 
-fn create(path: &Path, text: &str) -> io::Result<()> {
+/// Makes a file that is there wholly or not at all; one that was there stays as it is.
+fn create(path: &Path, write: impl FnOnce(&mut fs::File) -> io::Result<()>) -> io::Result<()> {
     path.parent().map_or(Ok(()), fs::create_dir_all)?;
-    fs::File::create_new(path)?.write_all(text.as_bytes())
+    let mut file = fs::File::create_new(path)?;
+    // A full disk may be told of as late as this.
+    let written = write(&mut file).and_then(|()| file.sync_all());
+    if written.is_err() {
+        drop(fs::remove_file(path));
+    }
+    written
 }
 
 /// What is in the folder, and in which format; where nothing is, in our own unless told.
@@ -73,4 +85,32 @@ fn meta(args: &NewArgs) -> Vec<String> {
 
 fn in_words(time: Duration) -> String {
     if time.subsec_millis() == 0 { format!("{}s", time.as_secs()) } else { format!("{}ms", time.as_millis()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{create, write};
+    use std::{fs, io, io::Write};
+
+    #[test]
+    fn a_file_that_cannot_be_written_to_its_end_is_not_left() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("0001_a/up.sql");
+        let full = create(&path, |file| {
+            file.write_all(b"CREATE TABLE hal")?;
+            Err(io::ErrorKind::StorageFull.into())
+        });
+        assert_eq!(full.expect_err("the disk is full").kind(), io::ErrorKind::StorageFull);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn all_files_are_written_or_none() {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::write(folder.path().join("down.sql"), "mine").expect("written");
+        let files = [("0001_a/up.sql".to_owned(), "x".to_owned()), ("down.sql".to_owned(), "y".to_owned())];
+        write(folder.path(), &files).expect_err("the second is there already");
+        assert!(!folder.path().join("0001_a").exists());
+        assert_eq!(fs::read_to_string(folder.path().join("down.sql")).expect("it is there"), "mine");
+    }
 }

@@ -1,15 +1,15 @@
 //! `db migrate up`, `down` and `to` with `--dry-run`: all of it run for real, and none of it kept.
 
 use super::args::{RunArgs, ToArgs};
-use super::{files, options, rehearsal, tell};
+use super::{UNCHANGED, files, options, rehearsal, server_wide, tell};
 use crate::{
     Exit, Failed,
     database::{Missing, Target},
-    output::{self, Format},
-    stop::Stop,
+    output::Format,
+    stop::unless_stopped,
 };
 use clap::{Args, ValueEnum};
-use db_migrate::{Course, Migrations, On, Options, RevertTo, Scratch, Server};
+use db_migrate::{Course, Migrations, On, Options, RevertTo, Server};
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct DryArgs {
@@ -20,6 +20,10 @@ pub(crate) struct DryArgs {
     /// Where a dry run is made
     #[arg(long, value_enum, value_name = "WHERE", default_value = "auto", requires = "dry_run")]
     on: Where,
+    /// Run statements about roles, databases, tablespaces, subscriptions and the server's settings on a copy, too: they act
+    /// on the whole server, and nothing undoes them
+    #[arg(long, requires = "dry_run")]
+    allow_server_wide: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -88,30 +92,20 @@ pub(super) async fn to(args: &ToArgs, dry: &DryArgs, format: Format) -> Result<E
     rehearse(beside, &course, dry, format).await
 }
 
-async fn rehearse(beside: Beside, course: &Course, dry: &DryArgs, format: Format) -> Result<Exit, Failed> {
+async fn rehearse(
+    mut beside: Beside,
+    course: &Course,
+    dry: &DryArgs,
+    format: Format,
+) -> Result<Exit, Failed> {
     let mut tell = tell;
+    beside.options.server_wide = server_wide::wanted(dry.allow_server_wide);
     let (server, migrations, options) = (&beside.server, &beside.migrations, &beside.options);
     let work = Box::pin(db_migrate::rehearse(server, migrations, course, dry.on(), options, &mut tell));
-    let outcome = unless_stopped(work).await?;
+    let outcome = unless_stopped(UNCHANGED, work).await?;
     let Some(rehearsal) = beside.close(outcome.transpose()).await? else { return Ok(Exit::Interrupted) };
     let failed = rehearsal::show(format, &rehearsal);
     Ok(if failed { Exit::Failed } else { Exit::Done })
-}
-
-/// Does the work, or nothing more once an end was asked for; scratch databases are gone then, too.
-pub(super) async fn unless_stopped<T>(
-    work: impl Future<Output = Result<T, db_migrate::Error>>,
-) -> Result<Option<Result<T, db_migrate::Error>>, Failed> {
-    let stop = Stop::listen()?;
-    let outcome = tokio::select! {
-        outcome = work => Some(outcome),
-        () = stop.requested() => None,
-    };
-    if outcome.is_none() {
-        Scratch::settled().await;
-        output::tell("stopped before the end; nothing was changed");
-    }
-    Ok(outcome)
 }
 
 /// A database for commands that open their own sessions: none of ours is in it, so that it can be copied.

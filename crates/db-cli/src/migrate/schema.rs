@@ -1,11 +1,13 @@
 //! `db migrate snapshot` and `db migrate drift`.
 
 use super::args::RunArgs;
-use super::rehearse::{Beside, unless_stopped};
-use super::tell;
+use super::rehearse::Beside;
+use super::server_wide::ServerWideArgs;
+use super::{UNCHANGED, tell};
 use crate::{
     Exit, Failed,
     output::{self, Format},
+    stop::unless_stopped,
 };
 use clap::{Args, ValueEnum};
 use db_migrate::schema::{ColumnOrder, Difference, Privileges, Snapshot, SnapshotOptions, diff};
@@ -59,6 +61,8 @@ pub(crate) struct SnapshotArgs {
     /// Not of the database, but of a scratch database that the migrations are applied to
     #[arg(long)]
     from_migrations: bool,
+    #[command(flatten)]
+    server_wide: ServerWideArgs,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -70,10 +74,13 @@ pub(crate) struct DriftArgs {
     /// Snapshot to compare with; without, what the applied migrations make
     #[arg(long, value_name = "FILE")]
     snapshot: Option<PathBuf>,
+    #[command(flatten)]
+    server_wide: ServerWideArgs,
 }
 
 pub(super) async fn snapshot(args: &SnapshotArgs, format: Format) -> Result<Exit, Failed> {
-    let beside = Beside::open(&args.run).await?;
+    let mut beside = Beside::open(&args.run).await?;
+    beside.options.server_wide = args.server_wide.wanted();
     let (mut tell, taking) = (tell, args.taking.options());
     let (server, migrations) = (&beside.server, &beside.migrations);
     let work = Box::pin(async {
@@ -83,7 +90,7 @@ pub(super) async fn snapshot(args: &SnapshotArgs, format: Format) -> Result<Exit
         }
         db_migrate::live_schema(&mut server.connect().await?, migrations, &taking).await
     });
-    let outcome = unless_stopped(work).await?;
+    let outcome = unless_stopped(UNCHANGED, work).await?;
     let Some(found) = beside.close(outcome.transpose()).await? else { return Ok(Exit::Interrupted) };
     let (fingerprint, text) = (found.fingerprint().to_string(), found.to_string());
     let objects = found.objects().len();
@@ -109,7 +116,8 @@ pub(super) async fn drift(args: &DriftArgs, format: Format) -> Result<Exit, Fail
     let taking = args.taking.options();
     // What is wrong with the file is told before a server is asked.
     let expected = args.snapshot.as_deref().map(read).transpose()?;
-    let beside = Beside::open(&args.run).await?;
+    let mut beside = Beside::open(&args.run).await?;
+    beside.options.server_wide = args.server_wide.wanted();
     let mut tell = tell;
     let (server, migrations) = (&beside.server, &beside.migrations);
     let work = Box::pin(async {
@@ -121,7 +129,7 @@ pub(super) async fn drift(args: &DriftArgs, format: Format) -> Result<Exit, Fail
         let live = db_migrate::live_schema(&mut server.connect().await?, migrations, &taking).await?;
         Ok((diff(&expected.under(&taking), &live), Vec::new()))
     });
-    let outcome = unless_stopped(work).await?;
+    let outcome = unless_stopped(UNCHANGED, work).await?;
     let Some((differences, unapplied)) = beside.close(outcome.transpose()).await? else {
         return Ok(Exit::Interrupted);
     };

@@ -6,10 +6,11 @@ use crate::{
     Exit, Failed,
     database::{Missing, Place},
     output::{self, Format},
+    stop::unless_stopped,
 };
 use chrono::Utc;
 use db_migrate::backup::ToolSearch;
-use db_migrate::{Migrations, NewMigration, Squashed, TransactionMode};
+use db_migrate::{Migrations, NewMigration, Options, Squashed, TransactionMode};
 use serde_json::json;
 
 pub(super) async fn run(args: &SquashArgs, format: Format) -> Result<Exit, Failed> {
@@ -23,9 +24,11 @@ pub(super) async fn run(args: &SquashArgs, format: Format) -> Result<Exit, Faile
     // A server for its scratch databases; the database that is named is not touched.
     let place = Place::open(&args.run.database, Missing::Create).await?;
     let to = args.to.as_deref();
-    let outcome = db_migrate::squash(&place.server, &migrations, to, &options(&args.run), &search).await;
+    let options = Options { server_wide: args.server_wide.wanted(), ..options(&args.run) };
+    let work = Box::pin(db_migrate::squash(&place.server, &migrations, to, &options, &search));
+    let outcome = unless_stopped("no file was written", work).await?;
     place.close().await;
-    let squashed = outcome?;
+    let Some(squashed) = outcome.transpose()? else { return Ok(Exit::Interrupted) };
     let migration = NewMigration {
         name: args.name.clone(),
         up: squashed.sql.clone(),

@@ -1,14 +1,16 @@
 //! `db migrate verify`.
 
 use super::args::RunArgs;
-use super::rehearse::{Beside, unless_stopped};
+use super::rehearse::Beside;
 use super::render::count;
 use super::schema::TakingArgs;
-use super::tell;
+use super::server_wide::ServerWideArgs;
+use super::{UNCHANGED, tell};
 use crate::{
     Exit, Failed,
     database::Missing,
     output::{self, Format},
+    stop::unless_stopped,
 };
 use clap::Args;
 use db_migrate::{Verdict, Verified};
@@ -24,14 +26,17 @@ pub(crate) struct VerifyArgs {
     /// A migration without a way back is wrong, too
     #[arg(long)]
     require_down: bool,
+    #[command(flatten)]
+    server_wide: ServerWideArgs,
 }
 
 pub(super) async fn run(args: &VerifyArgs, format: Format) -> Result<Exit, Failed> {
-    let beside = Beside::open_or(&args.run, Missing::Create).await?;
+    let mut beside = Beside::open_or(&args.run, Missing::Create).await?;
+    beside.options.server_wide = args.server_wide.wanted();
     let (mut tell, taking) = (tell, args.taking.options());
     let (server, migrations, options) = (&beside.server, &beside.migrations, &beside.options);
     let work = Box::pin(db_migrate::verify(server, migrations, &taking, options, &mut tell));
-    let outcome = unless_stopped(work).await?;
+    let outcome = unless_stopped(UNCHANGED, work).await?;
     let Some(verified) = beside.close(outcome.transpose()).await? else { return Ok(Exit::Interrupted) };
     let is_unsafe = verified.is_unsafe() || (args.require_down && !verified.irreversible().is_empty());
     output::print(format, &object(&verified, is_unsafe), || text(&verified));

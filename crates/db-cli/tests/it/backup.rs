@@ -100,6 +100,29 @@ fn without_a_database_there_is_nothing_to_back_up() {
 }
 
 #[tokio::test]
+async fn what_loses_rows_without_naming_them_is_risky() {
+    for risky in [
+        "DROP SCHEMA app CASCADE;",
+        "DROP OWNED BY CURRENT_USER;",
+        "DO $$ BEGIN EXECUTE 'DROP TABLE app.t'; END $$;",
+    ] {
+        empty_db(|fresh| async move {
+            let folder = folder();
+            let mut conn = fresh.connect().await;
+            execute(&mut conn, "CREATE SCHEMA app; CREATE TABLE app.t AS SELECT 1 AS x; ANALYZE app.t").await;
+            write(folder.path(), "m/0001_a/up.sql", risky);
+            let nowhere = folder.path().join("nowhere");
+            fs::create_dir(&nowhere).expect("a folder");
+            let tools = nowhere.to_str().expect("a path");
+            let arguments = ["migrate", "up", "--dir", "m", "--before-risky", "--tools", tools];
+            expect(&at(folder.path(), &fresh, &arguments), 1, "install postgresql-client-15");
+            execute(&mut conn, "SELECT * FROM app.t").await;
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
 async fn a_backup_comes_before_what_is_risky() {
     empty_db(|fresh| async move {
         let folder = folder();

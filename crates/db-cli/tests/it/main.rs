@@ -1,6 +1,7 @@
 //! The `db` binary as a person or a pipeline runs it.
 
 mod backup;
+mod backup_environment;
 mod bad_input;
 mod demo;
 mod fleet;
@@ -11,6 +12,9 @@ mod migrate_drift;
 mod migrate_lint;
 mod migrate_refused;
 mod migrate_rehearse;
+mod migrate_server_wide;
+mod migrate_stopped;
+mod migrate_validate;
 mod migrate_verify;
 mod up;
 

@@ -2,11 +2,16 @@
 //! it is waited for.
 
 use super::BackupError;
+use super::temporary::Temporary;
 use super::tools::Tool;
 use crate::Server;
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::env;
 use std::ffi::OsString;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
@@ -19,6 +24,11 @@ const TICK: Duration = Duration::from_millis(200);
 const MOST_LINES: usize = 30;
 const MOST_LINE_BYTES: usize = 1024;
 
+/// What our sessions read of the environment as well, unless the server's URL or configuration says it.
+const AS_SESSIONS: [&str; 4] = ["PGPASSFILE", "PGSSLROOTCERT", "PGSSLCERT", "PGSSLKEY"];
+/// libpq refuses a key that others can read.
+const OURS_ONLY: u32 = 0o600;
+
 /// Runs it to its end. `tick` is told now and then how many objects it says it is done with.
 ///
 /// # Cancel safety
@@ -30,7 +40,10 @@ pub(crate) async fn run(
     tick: &mut (dyn FnMut(u64) + Send),
 ) -> Result<(), BackupError> {
     let failed = || BackupError::file("run", &tool.path);
-    let mut child = command(tool, server).args(arguments).spawn().map_err(failed())?;
+    let pems = pem_files(server)?;
+    let mut command = command(tool, server);
+    command.envs(pems.iter().flat_map(|(_, files)| files).map(|(name, path)| (name, path)));
+    let mut child = command.args(arguments).spawn().map_err(failed())?;
     let mut group = Group::of(&child);
     let mut told = Told::default();
     if let Some(mut stderr) = child.stderr.take() {
@@ -57,7 +70,8 @@ pub(crate) async fn run(
 fn command(tool: &Tool, server: &Server) -> Command {
     let mut command = Command::new(&tool.path);
     // Whatever else is set for libpq would come before or beside what the server's URL says.
-    for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PG")) {
+    let is_theirs = |name: &str| name.starts_with("PG") && !AS_SESSIONS.contains(&name);
+    for (name, _) in env::vars_os().filter(|(name, _)| is_theirs(&name.to_string_lossy())) {
         command.env_remove(name);
     }
     // Its messages are read here.
@@ -66,6 +80,27 @@ fn command(tool: &Tool, server: &Server) -> Command {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     command.process_group(0).kill_on_drop(true);
     command
+}
+
+/// Certificates and keys that are in no file, in files that only we can read for as long as the folder is.
+type PemFiles = Option<(Temporary, Vec<(&'static str, PathBuf)>)>;
+
+fn pem_files(server: &Server) -> Result<PemFiles, BackupError> {
+    let texts: Vec<_> = server.pem_texts().collect();
+    if texts.is_empty() {
+        return Ok(None);
+    }
+    let (folder, mut files) = (Temporary::create()?, Vec::new());
+    for (name, text) in texts {
+        let path = folder.path().join(name.to_lowercase());
+        let write = || {
+            let mut file = OpenOptions::new().write(true).create_new(true).mode(OURS_ONLY).open(&path)?;
+            file.write_all(text.expose().as_bytes())
+        };
+        write().map_err(BackupError::file("write", &path))?;
+        files.push((name, path));
+    }
+    Ok(Some((folder, files)))
 }
 
 /// The program and the workers that it starts; killed when dropped before they have ended.
@@ -146,7 +181,26 @@ fn masked(line: &str, server: &Server) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{MOST_LINES, Told};
+    use super::{MOST_LINES, Told, pem_files};
+    use crate::{PemSource, Server};
+    use db_core::Secret;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::PathBuf;
+
+    #[test]
+    fn a_key_that_is_in_no_file_gets_one_that_others_cannot_read() {
+        let server = Server::from_url("postgres://u@h/d").expect("a URL");
+        assert!(pem_files(&server).expect("nothing to write").is_none());
+        let (file, text) = (PathBuf::from("/me.pem"), Secret::new("the key".to_owned()));
+        let server = server.client_certificate(file, PemSource::Text(text));
+        let (folder, files) = pem_files(&server).expect("written").expect("one file");
+        let [("PGSSLKEY", path)] = files.as_slice() else { panic!("{files:?}") };
+        assert_eq!(fs::read_to_string(path).expect("readable"), "the key");
+        assert_eq!(fs::metadata(path).expect("there").permissions().mode() & 0o777, 0o600);
+        drop(folder);
+        assert!(!path.exists());
+    }
 
     #[test]
     fn keeps_errors_without_rows_and_counts_items() {

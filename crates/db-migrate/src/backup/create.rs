@@ -38,24 +38,24 @@ pub async fn create(
     let major = conn.server_version_num().unwrap_or_default() / 10_000;
     let pg_dump = tools::find("pg_dump", major, &options.tools, progress).await?;
     let pg_restore = tools::find("pg_restore", pg_dump.major, &options.tools, progress).await?;
-    let mut partial = Partial::create(dir, &folder_name(server.database(), now))?;
+    let partial = Partial::create(dir, &folder_name(server.database(), now))?;
     let source = Source { server, options, left_out };
     let moment = source.hold(&mut conn).await?;
 
     let mut manifest = manifest::begin(now, server.database(), moment.shape, moment.schema.fingerprint());
-    source.dump(&pg_dump, &moment.id, total_bytes(&moment.tables), &partial, progress).await?;
+    Box::pin(source.dump(&pg_dump, &moment.id, total_bytes(&moment.tables), &partial, progress)).await?;
     let hashed =
         rows::hash(server, &moment.tables, &source.left_out, Some(&moment.id), options.jobs, progress);
-    manifest.tables = hashed.await?;
+    manifest.tables = Box::pin(hashed).await?;
     manifest.large_objects = rows::large_objects(&mut conn).await?;
     (manifest.server_version_num, manifest.server_version) = version(&mut conn).await?;
     drop(conn);
 
     manifest.pg_dump_version = pg_dump.version;
     let folder = partial.folder().to_owned();
-    manifest.sequences = sequences::in_dump(&pg_restore, server, &folder.join(DUMP), &folder).await?;
+    manifest.sequences =
+        Box::pin(sequences::in_dump(&pg_restore, server, &folder.join(DUMP), &folder)).await?;
     write_synced(&folder.join(SCHEMA), moment.schema.to_string().as_bytes())?;
-    partial.complete()?;
     manifest.files = hash_all(&folder, progress).await?;
     manifest.write(&folder)?;
     Ok((partial.finish()?, manifest))

@@ -2,6 +2,7 @@
 
 use super::event::{Phase, Progress, Stage};
 use super::manifest::{MANIFEST, MANIFEST_SUM, Manifest, VERIFIED};
+use super::partial::LOCK;
 use super::{BackupError, Damage, FileSum};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -19,7 +20,9 @@ pub(super) async fn hash_all(
     backup: &Path,
     progress: &mut Progress<'_>,
 ) -> Result<Vec<FileSum>, BackupError> {
-    let found = lengths(backup)?;
+    let mut found = lengths(backup)?;
+    // Held until the backup has its name, and no part of it.
+    found.remove(LOCK);
     let (total, mut done) = (found.values().sum(), 0);
     let stage = Stage::start(Phase::Files, progress);
     let mut sums = Vec::with_capacity(found.len());

@@ -9,6 +9,7 @@ use db_core::with_causes;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// A backup, or what is left of one.
 #[derive(Clone, Debug)]
@@ -72,7 +73,8 @@ fn entry(path: &Path) -> Option<Entry> {
     let name = path.file_name()?.to_str()?.to_owned();
     if let Some(backup) = partial::backup_of(&name) {
         let created_at = Some(time_in(backup)?);
-        let state = if partial::is_abandoned(path) { State::Abandoned } else { State::Unfinished };
+        let state =
+            if partial::is_abandoned(path, SystemTime::now()) { State::Abandoned } else { State::Unfinished };
         return Some(Entry { name, path: path.to_owned(), created_at, state, verified: None });
     }
     let state = match Manifest::read(path) {

@@ -1,6 +1,7 @@
 //! Puts one database in the place of another, which is kept under a third name.
 
 use super::{BackupError, OpenSessions};
+use crate::held::{Held, to_the_end};
 use crate::scratch::{execute, neighbour, sessions};
 use crate::shape::{literal, quoted};
 use crate::{Error, Server};
@@ -38,19 +39,31 @@ impl Swap {
     /// Renames both in one transaction, with nobody let into the old one meanwhile.
     ///
     /// # Cancel safety
-    /// What was begun is finished.
-    pub(super) async fn run(self, server: &Server, open: OpenSessions) -> Result<(), BackupError> {
+    /// What was begun is finished; [`Scratch::settled`](crate::Scratch::settled) waits for that.
+    pub(super) async fn run(
+        self,
+        server: &Server,
+        next: Held,
+        open: OpenSessions,
+    ) -> Result<(), BackupError> {
         let server = server.clone();
-        let done = tokio::spawn(async move {
+        let action = format!("put {} in the place of {}", self.next, self.current);
+        let work = async move {
             let mut conn = neighbour(&server, Some(&self.current)).await?;
             self.close(&mut conn).await?;
             let outcome = self.exchange(&mut conn, open).await;
             // It is let into again under whatever name it has now.
             let name = if outcome.is_ok() { &self.kept } else { &self.current };
-            let opened = allow_connections(&mut conn, name, true).await;
-            outcome.and(opened.map_err(BackupError::from))
-        });
-        done.await.unwrap_or_else(|stopped| std::panic::resume_unwind(stopped.into_panic()))
+            let opened = allow_connections(&mut conn, name, true).await.map_err(BackupError::from);
+            match outcome {
+                Ok(()) => {
+                    next.keep();
+                    opened
+                }
+                Err(error) => next.end(Err(error)).await,
+            }
+        };
+        to_the_end(&action, work).await
     }
 
     async fn close(&self, conn: &mut PgConnection) -> Result<(), Error> {

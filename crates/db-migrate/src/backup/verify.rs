@@ -6,6 +6,7 @@ use super::files::{check_all, write_synced};
 use super::load::{load, restorer};
 use super::manifest::{self, Manifest, VERIFIED};
 use super::{BackupError, RestoreOptions};
+use crate::held::Held;
 use crate::{Scratch, Server};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -50,7 +51,7 @@ pub async fn verify_files(
 /// [`BackupError::Manifest`] and [`BackupError::Damaged`] with the files, [`BackupError::Differs`] with the tables.
 ///
 /// # Cancel safety
-/// `pg_restore` is killed; the scratch database is left to [`Scratch::sweep`].
+/// `pg_restore` is killed and the scratch database dropped; [`Scratch::settled`] waits for that.
 pub async fn verify(
     server: &Server,
     backup: &Path,
@@ -59,11 +60,10 @@ pub async fn verify(
 ) -> Result<Verified, BackupError> {
     let manifest = Manifest::read(backup)?;
     check_all(backup, &manifest, progress).await?;
-    let scratch = Scratch::shaped(server, &manifest.shape).await?;
+    let (at, shape) = (server.clone(), manifest.shape.clone());
+    let scratch = Held::made(async move { Scratch::shaped(&at, &shape).await }).await?;
     let outcome = prove(scratch.server(), backup, &manifest, options, progress).await;
-    let dropped = scratch.drop().await;
-    let verified = outcome?;
-    dropped?;
+    let verified = scratch.end(outcome).await?;
     let text = serde_json::to_vec_pretty(&verified);
     let path = backup.join(VERIFIED);
     write_synced(&path, &text.map_err(|error| BackupError::file("write", &path)(error.into()))?)?;

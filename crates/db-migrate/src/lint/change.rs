@@ -141,7 +141,23 @@ pub(crate) enum Change {
         table: Option<Name>,
         by: &'static str,
     },
+    DropSchema {
+        schema: String,
+        cascade: Cascade,
+    },
+    /// Everything that a role owns in the database.
+    DropOwned,
+    /// A type, a domain or an extension, with the columns that are of it.
+    DropKind {
+        what: &'static str,
+    },
+    /// `ALTER INDEX .. SET TABLESPACE`.
+    MoveIndex {
+        index: Name,
+    },
     SearchPath(Vec<String>),
+    /// What cannot be looked into, and is there to do something: `DO`, `CALL`, a migration in Rust.
+    Opaque(&'static str),
     /// A program, an extension: it may do anything.
     Anything,
     /// Nothing that a rule is about.

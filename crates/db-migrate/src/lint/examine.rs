@@ -4,16 +4,16 @@ use super::change::{Change, Constraint};
 use super::ignore::{self, Extent, Ignore};
 use super::layout::Layout;
 use super::registry::{LOSSY_DOWN, LintRule, NO_DOWN, NOT_PARSED, RISK};
-use super::rules::{RULES, Rule};
+use super::rules::{RULES, Rule, opaque};
 use super::site::{Held, Sight, Site, Transaction};
 use super::squawk::{self, InTransaction, Said};
 use super::squawk_table::{Known, Treatment};
 use super::state::State;
 use super::understand::understand;
 use super::{Finding, Fix, LintOptions, Linted, Severity, lock, report};
-use crate::Migration;
 use crate::migration::Script;
 use crate::script::Segment;
+use crate::{Migration, Risk};
 use squawk_syntax::ast::AstNode;
 use squawk_syntax::{Parse, SourceFile};
 use std::collections::{BTreeSet, HashSet};
@@ -60,7 +60,7 @@ impl<'a> Examiner<'a> {
     /// Does what a script does, and says nothing.
     pub(crate) fn pass(&self, script: &Script, state: &mut State) {
         if script.statements().is_empty() && script.len() > 0 {
-            return state.apply(&Change::Anything);
+            return state.apply(&CODE);
         }
         let layout = Layout::of(script);
         for statement in SourceFile::parse(&layout.text).tree().stmts() {
@@ -75,7 +75,10 @@ impl<'a> Examiner<'a> {
         let mut pass = Pass::default();
         if script.statements().is_empty() && script.len() > 0 {
             // What a program does, nobody can tell.
-            state.apply(&Change::Anything);
+            state.apply(&CODE);
+            if self.rules.iter().any(|rule| rule.name == opaque::NAME) {
+                pass.found.push(code());
+            }
         } else {
             self.statements(script, &layout, &ignores, state, &mut pass);
         }
@@ -91,16 +94,18 @@ impl<'a> Examiner<'a> {
             fix: raw.fix,
         };
         let (kept, ignored) = sift(std::mem::take(&mut pass.found), &ignores, &mut pass.would);
-        let computed = report::risk(kept.iter().map(|raw| raw.severity).max());
+        let found = report::risk(kept.iter().map(|raw| raw.severity).max());
+        let is_opaque = kept.iter().any(|raw| raw.rule == opaque::NAME);
         let mut findings: Vec<Finding> = kept.into_iter().map(finding).collect();
-        findings.extend(self.understated(migration, computed, &ignores, &layout));
+        // Of what cannot be looked into, nobody knows better than its author.
+        findings.extend(self.understated(migration, found, &ignores, &layout));
         findings.extend(self.comments(migration, &ignores, &unclear, &pass.would));
         findings.sort_by(|a, b| (a.span, b.severity, a.rule).cmp(&(b.span, a.severity, b.rule)));
         findings.dedup();
         Linted {
             label: migration.label().to_owned(),
             file: script.file.clone(),
-            risk: computed,
+            risk: if is_opaque { found.max(Risk::Medium) } else { found },
             declared: migration.risk(),
             findings,
             ignored,
@@ -247,7 +252,7 @@ impl<'a> Examiner<'a> {
     fn understated(
         &self,
         migration: &Migration,
-        computed: crate::Risk,
+        computed: Risk,
         ignores: &[Ignore],
         layout: &Layout,
     ) -> Option<Finding> {
@@ -290,6 +295,22 @@ impl Transaction {
             }
             _ => {}
         }
+    }
+}
+
+const CODE: Change = Change::Opaque("this program");
+
+fn code() -> Raw {
+    let rule = &opaque::RULE;
+    Raw {
+        rule: rule.name,
+        stands_for: rule.stands_for,
+        severity: rule.severity,
+        statement: None,
+        at: 0..0,
+        message: opaque::message("this program"),
+        help: None,
+        fix: None,
     }
 }
 

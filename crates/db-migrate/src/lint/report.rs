@@ -1,5 +1,6 @@
 //! What a lint came to.
 
+use super::rules::opaque;
 use super::{Finding, Severity};
 use crate::Risk;
 
@@ -28,7 +29,8 @@ pub struct Linted {
     pub label: String,
     /// Its file, relative to the directory of the migrations.
     pub file: String,
-    /// What its findings amount to: an error is high, a warning medium, anything else low. What is ignored does not count.
+    /// What its findings amount to: an error is high, a warning or `opaque` medium, anything else low. What is ignored does not
+    /// count.
     pub risk: Risk,
     /// What its author says.
     pub declared: Option<Risk>,
@@ -48,6 +50,14 @@ impl LintReport {
     #[must_use]
     pub fn worst(&self) -> Option<Severity> {
         self.findings().map(|finding| finding.severity).max()
+    }
+}
+
+impl Linted {
+    /// Whether it does what cannot be looked into, and no comment says what that is.
+    #[must_use]
+    pub fn is_opaque(&self) -> bool {
+        self.findings.iter().any(|finding| finding.rule == opaque::NAME)
     }
 }
 

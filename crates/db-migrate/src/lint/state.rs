@@ -102,6 +102,11 @@ impl State {
         found.map(Vec::as_slice)
     }
 
+    /// Whether what is not in it is not in the database.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.knowledge == Knowledge::Whole
+    }
+
     pub(crate) fn relations(&self) -> impl Iterator<Item = (&Name, &Relation)> {
         self.relations.iter()
     }
@@ -170,8 +175,14 @@ impl State {
                 let filled = !from.is_empty();
                 self.edit(table, |relation| relation.filled |= filled);
             }
+            Change::DropSchema { schema, .. } => {
+                self.relations.retain(|name, _| name.schema.as_ref() != Some(schema));
+                self.schemas.remove(schema);
+            }
             Change::SearchPath(schemas) => self.search_path.clone_from(schemas),
-            Change::Anything => self.knowledge = Knowledge::Partial,
+            Change::Anything | Change::Opaque(_) | Change::DropOwned | Change::DropKind { .. } => {
+                self.knowledge = Knowledge::Partial;
+            }
             other => self.alter(other),
         }
     }

@@ -21,7 +21,7 @@ mod watch;
 
 pub use event::{Blocker, Event, Progress};
 pub(crate) use execute::{Direction, Rest, Runner};
-pub use options::{DeployLock, Options};
+pub use options::{DeployLock, Options, ServerWide};
 pub(crate) use settings::Settings;
 
 use crate::MigrationId;

@@ -25,6 +25,21 @@ pub struct Options {
     /// Where a second session can be had: it names who blocks a migration, tells how far an index is, and holds the lock
     /// behind a pooler.
     pub server: Option<Server>,
+    /// What is done on a scratch database with statements that act on the whole server.
+    pub server_wide: ServerWide,
+}
+
+/// What is done on a scratch database with statements that act on the whole server: those about databases, tablespaces,
+/// roles and their members, subscriptions, what a role owns anywhere, and the server's settings.
+///
+/// Only what is written as such a statement is seen, and not what a `DO` block, a function or a migration in Rust does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ServerWide {
+    /// They are refused before anything is run, since nothing would undo them.
+    #[default]
+    Refuse,
+    /// They are run, and what they do stays.
+    Run,
 }
 
 /// What holds the deploy lock.
@@ -49,6 +64,7 @@ impl Default for Options {
             deploy_lock: DeployLock::Session,
             search_path: None,
             server: None,
+            server_wide: ServerWide::Refuse,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Looks from a second session at a statement that takes its time: who blocks it, how far it is.
 
 use super::{Blocker, Event, Options, Progress};
+use crate::script::masked;
 use crate::{Error, Server};
 use sqlx::PgConnection;
 use std::pin::pin;
@@ -12,6 +13,8 @@ const FIRST_LOOK: Duration = Duration::from_millis(30);
 const NEXT_LOOK: Duration = Duration::from_millis(500);
 /// How long between two looks that are told.
 const TELL_EVERY: Duration = Duration::from_secs(2);
+/// Of the statement of who is in the way.
+const MOST_CHARS: usize = 200;
 
 /// The second session, opened when there is something to look at.
 pub(super) struct Watch {
@@ -106,12 +109,10 @@ struct Seen {
 }
 
 async fn look(session: &mut PgConnection, pid: i32) -> Result<Seen, sqlx::Error> {
-    // Literals may be somebody's data, and an error goes to logs.
-    let blockers = sqlx::query_as(
+    let mut blockers: Vec<Blocker> = sqlx::query_as(
         "SELECT DISTINCT activity.pid, coalesce(activity.application_name, '') AS application_name, \
                 activity.usename::text AS role, coalesce(activity.state, 'unknown') AS state, \
-                left(regexp_replace(regexp_replace(activity.query, '''([^'']|'''')*''', '''…''', 'g'), '\\s+', ' ', 'g'), 200) \
-                    AS query, \
+                coalesce(activity.query, '') AS query, \
                 coalesce(extract(epoch FROM clock_timestamp() - activity.xact_start), 0)::float8 AS age_seconds \
          FROM unnest(pg_blocking_pids($1)) AS blocker (pid) JOIN pg_stat_activity AS activity USING (pid) \
          ORDER BY age_seconds DESC LIMIT 5",
@@ -119,6 +120,10 @@ async fn look(session: &mut PgConnection, pid: i32) -> Result<Seen, sqlx::Error>
     .bind(pid)
     .fetch_all(&mut *session)
     .await?;
+    // Literals may be somebody's data, and an error goes to logs.
+    for blocker in &mut blockers {
+        blocker.query = masked(&blocker.query, MOST_CHARS);
+    }
     let progress = sqlx::query_as(
         "SELECT phase, CASE WHEN blocks_total > 0 THEN blocks_done ELSE lockers_done END AS done, \
                 CASE WHEN blocks_total > 0 THEN blocks_total ELSE lockers_total END AS total \

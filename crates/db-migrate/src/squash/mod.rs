@@ -4,11 +4,13 @@ mod text;
 
 use crate::backup::{BackupError, ToolSearch};
 use crate::backup::{child, rows, temporary::Temporary, tools};
+use crate::held::Held;
 use crate::plan::Rules;
 use crate::schema::{Difference, SnapshotOptions, diff, snapshot};
 use crate::scratch::execute;
+use crate::stage::refuse_server_wide;
 use crate::{
-    Error, HistoryTable, Kind, Migration, MigrationId, Migrations, Options, Scratch, Server, Template, apply,
+    Error, HistoryTable, Kind, Migration, MigrationId, Migrations, Options, Server, Template, apply,
 };
 use db_core::{Classify, Retry};
 use std::ffi::OsString;
@@ -93,7 +95,7 @@ impl Classify for SquashError {
 /// [`SquashError`]; no other database than the two scratch databases was touched.
 ///
 /// # Cancel safety
-/// The scratch databases are left to [`Scratch::sweep`].
+/// The scratch databases are dropped; [`Scratch::settled`](crate::Scratch::settled) waits for that.
 pub async fn squash(
     server: &Server,
     migrations: &Migrations,
@@ -104,32 +106,34 @@ pub async fn squash(
     let chosen = choose(migrations.as_slice(), to)?;
     let replaces: Vec<MigrationId> = chosen.iter().map(|migration| migration.id.clone()).collect();
     let last = chosen.last().map(|migration| migration.label.clone());
-    let original = Scratch::create(server, Template::Empty).await?;
-    let outcome = dump_and_prove(&original, migrations, last, options, search).await;
-    original.drop().await?;
-    let (sql, rows) = outcome?;
+    // A repeatable migration runs with the last.
+    let run = chosen.iter().copied().chain(migrations.iter().filter(|file| file.kind == Kind::Repeatable));
+    refuse_server_wide(run.map(|step| &step.up), migrations.hooks(), options.server_wide)?;
+    let original = Held::create(server, Template::Empty).await?;
+    let outcome = Box::pin(dump_and_prove(original.server(), migrations, last, options, search)).await;
+    let (sql, rows) = original.end(outcome).await?;
     Ok(Squashed { sql, replaces, rows })
 }
 
 async fn dump_and_prove(
-    original: &Scratch,
+    original: &Server,
     migrations: &Migrations,
     to: Option<String>,
     options: &Options,
     search: &ToolSearch,
 ) -> Result<(String, u64), SquashError> {
     let rules = Rules { to, ..Rules::default() };
-    fill(original.server(), migrations, Options { rules, ..options.clone() }).await?;
-    let sql = dump(original.server(), search).await?;
-    let copy = Scratch::create(original.server(), Template::Empty).await?;
+    fill(original, migrations, Options { rules, ..options.clone() }).await?;
+    let sql = dump(original, search).await?;
+    let copy = Held::create(original, Template::Empty).await?;
     let outcome = async {
         let single = Migrations::single(LABEL, &sql)?;
         fill(copy.server(), &single, options.clone()).await?;
-        compare(original.server(), copy.server()).await
+        compare(original, copy.server()).await
     };
     let outcome = outcome.await;
-    copy.drop().await?;
-    Ok((sql, outcome?))
+    let rows = copy.end(outcome).await?;
+    Ok((sql, rows))
 }
 
 /// Applies migrations to a scratch database and forgets that it did.

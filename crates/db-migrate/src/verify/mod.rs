@@ -4,7 +4,7 @@ mod round_trip;
 
 use crate::run::{Event, Options};
 use crate::schema::{Difference, SnapshotOptions};
-use crate::stage::{Stage, options_there};
+use crate::stage::{Stage, options_there, refuse_server_wide};
 use crate::{Error, Migration, MigrationId, Migrations, Server, plan};
 use round_trip::{Judge, Resume};
 use std::fmt;
@@ -108,7 +108,7 @@ impl Verified {
 /// once more what all migrations before it take, and those after it are judged all the same.
 ///
 /// # Errors
-/// [`Error::Plan`], and what [`apply`](crate::apply) has where a way there fails: of what comes after it nothing can be
+/// [`Error::Plan`], [`Error::ServerWide`], and what [`apply`](crate::apply) has where a way there fails: of what comes after it nothing can be
 /// said.
 ///
 /// # Cancel safety
@@ -122,6 +122,8 @@ pub async fn verify(
 ) -> Result<Verified, Error> {
     let plan = plan(migrations.as_slice(), &[], &options.rules)?;
     let steps: Vec<&Migration> = plan.steps.iter().map(|step| step.migration).collect();
+    let scripts = steps.iter().flat_map(|step| [Some(&step.up), step.down.as_ref()]).flatten();
+    refuse_server_wide(scripts, migrations.hooks(), options.server_wide)?;
     let options = options_there(server, options).await?;
     let mut judge = Judge::new(migrations, &steps, crate::drift::without_history(migrations, taking));
     let mut next = Some(Resume::default());

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 async fn restore(place: &Place, backup: &Path, target: Target<'_>) -> Result<Restored, BackupError> {
-    backup::restore(&place.server, backup, target, &RestoreOptions::default(), &mut |_| {}).await
+    Box::pin(backup::restore(&place.server, backup, target, &RestoreOptions::default(), &mut |_| {})).await
 }
 
 /// Beside the test's database one with a short name, so that names made of it are not cut, and its backups.

@@ -5,9 +5,13 @@ mod apply;
 #[cfg(feature = "backup")]
 mod backup;
 #[cfg(feature = "backup")]
+mod backup_cancelled;
+#[cfg(feature = "backup")]
 mod backup_damage;
 #[cfg(feature = "backup")]
 mod backup_fault;
+#[cfg(feature = "backup")]
+mod backup_pruned;
 #[cfg(feature = "backup")]
 mod backup_restore;
 mod blocked;
@@ -32,6 +36,7 @@ mod repair;
 mod revert;
 mod schema;
 mod scratch;
+mod server_wide;
 #[cfg(feature = "backup")]
 mod squash;
 mod verify;

@@ -44,10 +44,10 @@ async fn a_copy_is_dropped_whenever_it_is_cancelled() {
                 let _ = tell.try_send(event.to_string());
             };
             if stop_at == "copying" {
-                let work = rehearse(&server, &all, &Course::Up, On::Copy, &options, &mut progress);
+                let work = Box::pin(rehearse(&server, &all, &Course::Up, On::Copy, &options, &mut progress));
                 stop(work, &mut told, stop_at).await;
             } else {
-                let work = db_migrate::verify(&server, &all, &taking, &options, &mut progress);
+                let work = Box::pin(db_migrate::verify(&server, &all, &taking, &options, &mut progress));
                 stop(work, &mut told, stop_at).await;
             }
             Scratch::settled().await;

@@ -9,7 +9,7 @@ use db_testkit::{FreshDb, empty_db};
 const LAST: Embedded = item("0003_last", "CREATE TABLE last (id int);", "DROP TABLE last;");
 
 async fn verified(db: &FreshDb, items: &[Embedded], taking: &SnapshotOptions) -> Verified {
-    verify(&server(db), &set(items), taking, &Options::default(), &mut |_| {})
+    Box::pin(verify(&server(db), &set(items), taking, &Options::default(), &mut |_| {}))
         .await
         .expect("it can be judged")
 }
@@ -134,12 +134,13 @@ async fn the_rules_count_and_a_way_there_that_fails_ends_it() {
         let all = set(&[NOTES, item("0002_broken", "SELECT nonsense;", "SELECT 1;"), LAST]);
         let taking = SnapshotOptions::default();
         let options = Options::default();
-        let error = verify(&server(&db), &all, &taking, &options, &mut |_| {}).await.expect_err("it fails");
+        let error =
+            Box::pin(verify(&server(&db), &all, &taking, &options, &mut |_| {})).await.expect_err("it fails");
         assert!(matches!(&error, Error::Statement(error) if error.file == "0002_broken/up.sql"), "{error}");
         let rules = Rules { to: Some("1".to_owned()), ..Rules::default() };
         let options = Options { rules, ..Options::default() };
         let verified =
-            verify(&server(&db), &all, &taking, &options, &mut |_| {}).await.expect("one is sound");
+            Box::pin(verify(&server(&db), &all, &taking, &options, &mut |_| {})).await.expect("one is sound");
         assert_eq!(verified.migrations.len(), 1);
     })
     .await;

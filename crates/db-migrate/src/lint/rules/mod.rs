@@ -7,6 +7,7 @@ mod concurrent_over_invalid;
 mod default_rewrites;
 mod dependents;
 mod drop_column;
+mod drop_many;
 mod drop_table;
 mod duplicate_index;
 mod enum_rename;
@@ -17,8 +18,10 @@ mod foreign_key_scans;
 mod index_constraint;
 mod index_locks;
 mod lock_held;
+mod lock_table;
 mod many_locks;
 mod not_null;
+pub(crate) mod opaque;
 mod refresh;
 mod reindex;
 mod rename_column;
@@ -67,6 +70,7 @@ pub(crate) const RULES: &[&Rule] = &[
     &concurrent_over_invalid::RULE,
     &drop_table::RULE,
     &drop_column::RULE,
+    &drop_many::RULE,
     &truncate::RULE,
     &index_locks::RULE,
     &index_constraint::RULE,
@@ -82,10 +86,12 @@ pub(crate) const RULES: &[&Rule] = &[
     &refresh::RULE,
     &unbatched::RULE,
     &lock_held::RULE,
+    &lock_table::RULE,
     &many_locks::RULE,
     &rename_table::RULE,
     &rename_column::RULE,
     &enum_rename::RULE,
     &concurrent_company::RULE,
+    &opaque::RULE,
     &duplicate_index::RULE,
 ];

@@ -3,7 +3,8 @@
 use super::{Asked, Rule};
 use crate::lint::Severity;
 use crate::lint::change::Change;
-use crate::lint::site::{Found, Site};
+use crate::lint::name::Name;
+use crate::lint::site::{Found, Sight, Site};
 
 pub(super) const RULE: Rule = Rule {
     name: "table-rewritten",
@@ -19,6 +20,7 @@ fn check(site: &Site<'_>) -> Option<Found> {
     let (table, by) = match site.change {
         Change::Repack { table, by } => (table.as_ref(), *by),
         Change::RewriteTable { table, by } => (Some(table), *by),
+        Change::MoveIndex { index } => return moved(site, index),
         _ => return None,
     };
     let Some(table) = table else {
@@ -34,6 +36,19 @@ fn check(site: &Site<'_>) -> Option<Found> {
         site.called(table),
         site.sql(table)
     )))
+}
+
+/// An index is written anew elsewhere, behind a lock on it that each query of its table would need.
+fn moved(site: &Site<'_>, index: &Name) -> Option<Found> {
+    let (severity, table) = match site.state.index(index) {
+        Some((table, _)) => (site.weigh(table)?, site.sized(table)),
+        None if site.state.is_whole() && site.sight == Sight::Seeing => return None,
+        None => (Severity::Warning, "its table".to_owned()),
+    };
+    let message = format!("reads and writes of {table} wait while SET TABLESPACE writes {index} anew");
+    let help =
+        format!("REINDEX (TABLESPACE ..) INDEX CONCURRENTLY {}; does the same beside its users", index.sql());
+    Some(Found::new(severity, message).help(help))
 }
 
 #[cfg(test)]
@@ -54,6 +69,15 @@ mod tests {
                 ("VACUUM FULL", Expect::Error("every table")),
                 ("VACUUM big", Expect::Nothing),
                 ("VACUUM FULL small", Expect::Nothing),
+            ],
+        );
+        let setup = "CREATE INDEX big_a ON big (a); CREATE INDEX small_a ON small (a);";
+        check(
+            &RULE,
+            setup,
+            &[
+                ("ALTER INDEX big_a SET TABLESPACE s", Expect::Error("while SET TABLESPACE writes big_a")),
+                ("ALTER INDEX small_a SET TABLESPACE s", Expect::Nothing),
             ],
         );
     }

@@ -64,6 +64,11 @@ mod tests {
                 ("UPDATE big SET a = 1", Expect::Error("has no WHERE")),
                 ("DELETE FROM big", Expect::Error("this DELETE has no WHERE")),
                 ("UPDATE big SET a = 1 WHERE b > 7", Expect::Warning("every row that fits")),
+                ("WITH x AS (DELETE FROM big RETURNING 1) SELECT * FROM x", Expect::Error("has no WHERE")),
+                (
+                    "MERGE INTO big USING small ON big.a = small.a WHEN MATCHED THEN DELETE",
+                    Expect::Warning("every row that fits"),
+                ),
                 ("UPDATE small SET a = 1", Expect::Nothing),
                 ("INSERT INTO big VALUES (1)", Expect::Nothing),
             ],

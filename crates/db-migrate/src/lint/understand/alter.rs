@@ -97,8 +97,14 @@ fn altered(table: Name, alter: &ast::AlterColumn) -> Option<Change> {
 }
 
 pub(super) fn index(alter: &ast::AlterIndex) -> Option<Change> {
-    let Some(AlterIndexAction::IndexRenameTo(rename)) = alter.action() else { return Some(Change::Other) };
-    Some(Change::RenameIndex { index: name(alter.index_ref())?, to: single(rename.index())? })
+    let index = name(alter.index_ref())?;
+    Some(match alter.action() {
+        Some(AlterIndexAction::IndexRenameTo(rename)) => {
+            Change::RenameIndex { index, to: single(rename.index())? }
+        }
+        Some(AlterIndexAction::SetTablespace(_)) => Change::MoveIndex { index },
+        _ => Change::Other,
+    })
 }
 
 pub(super) fn enumeration(alter: &ast::AlterType) -> Option<Change> {

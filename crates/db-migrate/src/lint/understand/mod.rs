@@ -63,15 +63,43 @@ fn others(statement: &Stmt) -> Vec<Change> {
             vec![Change::Repack { table: name(cluster.table_name_ref()), by: "CLUSTER" }]
         }
         Stmt::Vacuum(vacuum) if vacuum.is_full() => query::vacuum_full(vacuum),
-        Stmt::Do(_) | Stmt::Call(_) | Stmt::CreateExtension(_) | Stmt::Execute(_) => vec![Change::Anything],
-        Stmt::Select(_) | Stmt::SelectInto(_) => query::select(statement.syntax()),
+        Stmt::Do(_) => vec![Change::Opaque("DO")],
+        Stmt::Call(_) => vec![Change::Opaque("CALL")],
+        Stmt::CreateExtension(_) | Stmt::Execute(_) => vec![Change::Anything],
+        Stmt::Select(_) | Stmt::SelectInto(_) => {
+            let mut found = query::nested(statement);
+            found.extend(query::select(statement.syntax()));
+            found
+        }
         Stmt::Set(set) => query::search_path(set).into_iter().collect(),
         Stmt::Truncate(truncate) => query::truncate(truncate),
         Stmt::Update(_) | Stmt::Delete(_) | Stmt::Insert(_) | Stmt::Copy(_) | Stmt::Merge(_) => {
-            query::write(statement).into_iter().collect()
+            let mut found = query::nested(statement);
+            found.extend(query::write(statement));
+            found
         }
         Stmt::Lock(lock) => query::lock(lock),
-        _ => vec![Change::Other],
+        _ => lost(statement).unwrap_or_else(|| vec![Change::Other]),
+    }
+}
+
+/// What goes with rows that are not named.
+fn lost(statement: &Stmt) -> Option<Vec<Change>> {
+    let by_cascade = |behavior: Option<ast::DropBehavior>, what| match behaviour(behavior.as_ref()) {
+        Cascade::Cascade => Some(vec![Change::DropKind { what }]),
+        Cascade::Restrict => None,
+    };
+    match statement {
+        Stmt::DropSchema(drop) => {
+            let cascade = behaviour(drop.drop_behavior().as_ref());
+            let schemas = drop.schema_refs().filter_map(|schema| single(Some(schema)));
+            Some(schemas.map(|schema| Change::DropSchema { schema, cascade }).collect())
+        }
+        Stmt::DropOwned(_) => Some(vec![Change::DropOwned]),
+        Stmt::DropType(drop) => by_cascade(drop.drop_behavior(), "type"),
+        Stmt::DropDomain(drop) => by_cascade(drop.drop_behavior(), "domain"),
+        Stmt::DropExtension(drop) => by_cascade(drop.drop_behavior(), "extension"),
+        _ => None,
     }
 }
 

@@ -34,6 +34,28 @@ pub(super) fn select(statement: &SyntaxNode) -> Vec<Change> {
     vec![if calls || makes { Change::Anything } else { Change::Other }]
 }
 
+/// The writes in the `WITH` of a statement.
+pub(super) fn nested(statement: &Stmt) -> Vec<Change> {
+    let inner = statement.syntax().descendants().skip(1).filter_map(Stmt::cast);
+    let writes = inner.filter(|inner| {
+        matches!(inner, Stmt::Update(_) | Stmt::Delete(_) | Stmt::Insert(_) | Stmt::Merge(_))
+    });
+    writes.filter_map(|inner| write(&inner)).collect()
+}
+
+/// By the worst that it does to a row.
+fn merged(merge: &ast::Merge) -> Write {
+    let mut worst = Write::Insert;
+    for action in merge.syntax().descendants().filter_map(ast::MergeAction::cast) {
+        match action {
+            ast::MergeAction::MergeDelete(_) => return Write::Delete(Rows::Some),
+            ast::MergeAction::MergeUpdate(_) => worst = Write::Update(Rows::Some),
+            ast::MergeAction::MergeDoNothing(_) | ast::MergeAction::MergeInsert(_) => {}
+        }
+    }
+    worst
+}
+
 pub(super) fn write(statement: &Stmt) -> Option<Change> {
     let rows =
         |clause: Option<ast::WhereClauseOrCurrentOf>| if clause.is_some() { Rows::Some } else { Rows::All };
@@ -46,6 +68,7 @@ pub(super) fn write(statement: &Stmt) -> Option<Change> {
             name(delete.relation_name()?.relation_name_ref())?,
             Write::Delete(rows(delete.where_clause_or_current_of())),
         ),
+        Stmt::Merge(merge) => (name(merge.table_relation_name()?.table_name_ref())?, merged(merge)),
         Stmt::Insert(insert) => (name(insert.relation_name_ref())?, Write::Insert),
         Stmt::Copy(copy) => {
             let Some(ast::CopyDirection::CopyFrom(_)) = copy.copy_direction() else {

@@ -99,6 +99,17 @@ fn columns_and_constraints_are_read() {
 }
 
 #[test]
+fn writes_in_a_with_are_read() {
+    let delete = Change::Write { table: t(), what: Write::Delete(Rows::All), from: vec![] };
+    assert_eq!(
+        changes("WITH x AS (DELETE FROM t RETURNING 1) SELECT * FROM x"),
+        [delete.clone(), Change::Other]
+    );
+    let found = changes("WITH x AS (DELETE FROM t RETURNING *) INSERT INTO u SELECT * FROM x");
+    assert_eq!((found.len(), &found[0]), (2, &delete));
+}
+
+#[test]
 fn indexes_and_rows_are_read() {
     let Change::CreateIndex(index) =
         one("CREATE UNIQUE INDEX IF NOT EXISTS i ON t USING gin (A, lower(b)) WHERE a > 1;")
@@ -118,14 +129,26 @@ fn indexes_and_rows_are_read() {
             "DELETE FROM t USING u WHERE a = 1",
             Change::Write { table: t(), what: Write::Delete(Rows::Some), from: from.clone() },
         ),
-        ("INSERT INTO t SELECT * FROM u", Change::Write { table: t(), what: Write::Insert, from }),
+        (
+            "INSERT INTO t SELECT * FROM u",
+            Change::Write { table: t(), what: Write::Insert, from: from.clone() },
+        ),
         ("LOCK TABLE t IN SHARE MODE", Change::Lock { table: t(), mode: Lock::Share }),
         ("SET LOCAL search_path = app, \"X\"", Change::SearchPath(vec!["app".into(), "X".into()])),
         ("SET search_path TO app", Change::SearchPath(vec!["app".into()])),
         ("VACUUM FULL", Change::Repack { table: None, by: "VACUUM FULL" }),
         ("SELECT f()", Change::Anything),
+        (
+            "MERGE INTO t USING u ON t.a = u.a WHEN MATCHED THEN DELETE",
+            Change::Write { table: t(), what: Write::Delete(Rows::Some), from },
+        ),
+        ("DROP SCHEMA s CASCADE", Change::DropSchema { schema: "s".into(), cascade: Cascade::Cascade }),
+        ("DROP OWNED BY r", Change::DropOwned),
+        ("DROP TYPE mood CASCADE", Change::DropKind { what: "type" }),
+        ("DROP TYPE mood", Change::Other),
+        ("ALTER INDEX i SET TABLESPACE s", Change::MoveIndex { index: Name::parse("i").expect("a name") }),
         ("SELECT 1", Change::Other),
-        ("DO $$ BEGIN END $$", Change::Anything),
+        ("DO $$ BEGIN END $$", Change::Opaque("DO")),
         (
             "ALTER TYPE mood ADD VALUE 'sad'",
             Change::AddEnumValue {

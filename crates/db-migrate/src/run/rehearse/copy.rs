@@ -43,7 +43,7 @@ pub(super) async fn run(server: &Server, job: &Job<'_>, tell: Tell<'_>) -> Resul
         let settings = Settings::read(&mut conn).await?;
         let existing = existing(&mut conn, job.migrations.history()).await?;
         let failed = Copy { conn, job, settings, existing }.run(&mut migrations, tell).await.err();
-        Ok(failed)
+        Ok::<_, Error>(failed)
     };
     let outcome = outcome.await;
     let failed = scratch.end(outcome).await?;

@@ -17,6 +17,7 @@ use super::status::show_edits;
 use super::watch::Tell;
 use super::{Event, Options, lock};
 use crate::plan::{Why, plan_back};
+use crate::stage::refuse_server_wide;
 use crate::{Error, Hooks, Migrations, PlanError, Problem, RevertTo, Server, plan};
 use place::{Todo, is_of_the_transaction, needs_copy};
 use sqlx::{Connection, PgConnection};
@@ -59,7 +60,7 @@ pub enum On {
 /// # Errors
 /// What fails in a migration is in the report. [`Error::ReadOnly`], [`Error::Locked`], [`Error::Plan`],
 /// [`Error::NoDown`] and the others of a plan, as in a real run; [`Error::NeedsCopy`] with [`On::Here`];
-/// [`Error::NoCopy`], [`Error::Database`].
+/// [`Error::ServerWide`] where a copy is needed and would not hold a statement; [`Error::NoCopy`], [`Error::Database`].
 ///
 /// # Cancel safety
 /// The transaction is rolled back, or the copy dropped; [`Scratch::settled`](crate::Scratch::settled) waits for that.
@@ -75,7 +76,7 @@ pub async fn rehearse(
     refuse_read_only(&mut conn).await?;
     let lock = lock::acquire(&mut conn, options, progress).await?;
     let waited = lock.waited;
-    let outcome = on_database(&mut conn, migrations, course, on, options, progress).await;
+    let outcome = Box::pin(on_database(&mut conn, migrations, course, on, options, progress)).await;
     let (job, rehearsal) = lock.release(&mut conn, outcome).await?;
     // A database with a session cannot be copied.
     conn.close().await.map_err(Error::during("close a session"))?;
@@ -83,8 +84,10 @@ pub async fn rehearse(
         Tried::Done(rehearsal) => return Ok(Rehearsal { waited, ..rehearsal }),
         Tried::NeedsCopy(because) => because,
     };
+    let scripts = job.todos.iter().filter_map(Todo::script);
+    refuse_server_wide(scripts, job.hooks(), options.server_wide)?;
     progress(&Event::Copying { because: because.as_deref().unwrap_or("as was asked for") });
-    let copy::Outcome { rows, migrations, failed } = copy::run(server, &job, progress).await?;
+    let copy::Outcome { rows, migrations, failed } = Box::pin(copy::run(server, &job, progress)).await?;
     let place = Place::Copy(rows);
     Ok(Rehearsal { because, migrations, waited, failed, ..blank(place, job.warnings) })
 }

@@ -36,7 +36,7 @@ impl<'m> Todo<'m> {
         Ok(Self { migration, action: Action::Run(Direction::Down, down) })
     }
 
-    fn script(&self) -> Option<&'m Script> {
+    pub(super) fn script(&self) -> Option<&'m Script> {
         match self.action {
             Action::Run(_, script) => Some(script),
             Action::Record => None,
