@@ -137,7 +137,8 @@ pub(crate) struct RunArgs {
     /// How long to wait for another deployment
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = duration)]
     pub(crate) deploy_lock_timeout: Duration,
-    /// A pooler such as PgBouncer hands out sessions by the transaction: hold the deploy lock in a transaction
+    /// A pooler such as PgBouncer hands out sessions by the transaction: hold the deploy lock in a transaction; where
+    /// there is a way past the pooler, take that
     #[arg(long)]
     pub(crate) pooler: bool,
 }

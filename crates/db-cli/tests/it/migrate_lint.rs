@@ -130,7 +130,7 @@ async fn with_a_database_only_what_is_pending_is_linted_by_its_sizes() {
     empty_db(|fresh| async move {
         let folder = folder();
         let path = folder.path();
-        migration(path, "CREATE TABLE t AS SELECT n AS a FROM generate_series(1, 20000) AS n;");
+        migration(path, "CREATE TABLE t AS SELECT n AS a FROM generate_series(1, 20000) AS n; ANALYZE t;");
         let up: Answer = db(path, ["migrate", "up", "--dir", "m"])
             .env("DATABASE_URL", fresh.url())
             .output()

@@ -50,6 +50,9 @@ pub enum DeployLock {
     Session,
     /// A transaction of a second session, for a pooler that hands out a server's session by the transaction, such as
     /// PgBouncer. Needs [`Options::server`].
+    ///
+    /// The lock itself needs nothing of the pooler. What is asked and recorded between transactions takes two messages to
+    /// one session, which a busy pooler may part: where there is a way past it, take that.
     Transaction,
 }
 
