@@ -14,10 +14,8 @@ pub(crate) struct Candidate<'a> {
     pub(crate) name: &'a str,
     pub(crate) label: &'a str,
     pub(crate) kind: Kind,
-    /// The text as it is in the file.
+    /// The text as it is in the file; of a repeatable one, with values in it where the file has names.
     pub(crate) original: &'a str,
-    /// The text as it is sent, where values were put in; Flyway takes checksums of repeatable ones from it.
-    pub(crate) sent: Option<&'a str>,
 }
 
 /// What a takeover comes to. The numbers are places in the list of candidates.
@@ -213,14 +211,7 @@ mod tests {
     use chrono::DateTime;
 
     fn file(version: &'static str) -> Candidate<'static> {
-        Candidate {
-            version,
-            name: "a b",
-            label: version,
-            kind: Kind::Versioned,
-            original: "SELECT 1;\n",
-            sent: None,
-        }
+        Candidate { version, name: "a b", label: version, kind: Kind::Versioned, original: "SELECT 1;\n" }
     }
 
     fn row(version: &str) -> ForeignRow {

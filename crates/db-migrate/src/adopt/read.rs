@@ -357,7 +357,6 @@ mod tests {
                 label: "1_a",
                 kind: Kind::Versioned,
                 original,
-                sent: None,
             };
             assert_eq!(match_up(Format::Sqlx, &[file("SELECT 1;")], &rows).adopted.len(), 1);
             assert_eq!(match_up(Format::Sqlx, &[file("SELECT 2;")], &rows).problems.len(), 1);

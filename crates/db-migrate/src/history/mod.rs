@@ -42,9 +42,8 @@ impl HistoryTable {
     /// Its name in its schema.
     pub(crate) const NAME: &str = "db_migrations";
 
-    /// Whether a row called `record` says how the database is.
-    pub(crate) const IS_LIVE: &str =
-        "record.outcome IN ('running', 'applied', 'adopted', 'baselined', 'reverting')";
+    /// The outcomes of rows that say how the database is.
+    pub(crate) const LIVE: &str = row::LIVE;
 
     /// The history in this schema, which is made where it does not exist.
     ///

@@ -24,7 +24,7 @@ pub enum Outcome {
 
 /// The outcomes of rows that say how the database is; of each migration there is one such row at most. The others are
 /// `failed`, `reverted` and `superseded`.
-pub(super) const LIVE: &str = "IN ('running', 'applied', 'adopted', 'baselined', 'reverting')";
+pub(crate) const LIVE: &str = "IN ('running', 'applied', 'adopted', 'baselined', 'reverting')";
 
 const OUTCOMES: [Outcome; 5] =
     [Outcome::Running, Outcome::Applied, Outcome::Adopted, Outcome::Baselined, Outcome::Reverting];

@@ -61,7 +61,6 @@ async fn take_over(
             kind: file.kind,
             // Of a repeatable one, of which Flyway takes the checksum with the values in it, this is what is sent.
             original: &file.up.text,
-            sent: None,
         })
         .collect();
     let found = match_up(format, &candidates, &rows);

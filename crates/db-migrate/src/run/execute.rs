@@ -1,14 +1,14 @@
 //! Runs a script segment by segment, with its row of history.
 
+use super::alone::is_discard_all;
 use super::attempt::{Attempt, Record, write_as_ourselves};
 use super::options::in_milliseconds;
 use super::retry::{is_worth_it, pause_after};
-use super::send::send;
 use super::watch::{Tell, Watch};
 use super::{Blocker, DeployLock, Event, Options, Settings, lock};
 use crate::history::{Begun, Statements};
 use crate::migration::{Body, Script};
-use crate::script::{Class, Effect, Segment, Statement};
+use crate::script::{Class, Segment, Statement};
 use crate::{Error, HistoryTable, Left, Migration};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use std::collections::BTreeSet;
@@ -29,9 +29,9 @@ pub(crate) struct Runner<'r> {
     pub(crate) history: HistoryTable,
     pub(crate) options: &'r Options,
     pub(crate) tell: Tell<'r>,
-    watch: Watch,
+    pub(super) watch: Watch,
     /// What the session is set to between two migrations.
-    settings: Settings,
+    pub(super) settings: Settings,
 }
 
 /// Where a migration goes on that was half done; from its beginning unless told.
@@ -312,49 +312,6 @@ impl<'r> Runner<'r> {
         Ok(())
     }
 
-    /// One statement that the server refuses in a transaction.
-    async fn alone(
-        &mut self,
-        migration: &Migration,
-        direction: Direction,
-        script: &Script,
-        at: usize,
-        record: Record,
-    ) -> Result<(), Error> {
-        let statement = &script.statements()[at];
-        let effect = crate::script::effect(&statement.text);
-        if statement.class != Class::Outside {
-            self.history.begin_alone(self.conn, &migration.id, at).await?;
-        }
-        // Nobody waits behind a concurrent build, and one that times out leaves an invalid index. What may have committed
-        // some of its work must not be run twice.
-        let concurrent = statement.text.to_ascii_uppercase().contains("CONCURRENTLY");
-        let once = effect == Effect::Unknown;
-        let timeout = if concurrent || once { self.options.lock_deadline } else { self.options.lock_timeout };
-        let began = Instant::now();
-        for attempt in 1.. {
-            self.limit_locks(timeout).await?;
-            let work = send_alone(&mut *self.conn, script, at, &effect, attempt, &migration.label);
-            let (outcome, blockers) = self.watch.during(&migration.label, &mut *self.tell, work).await;
-            self.settings_after_alone().await?;
-            match outcome {
-                Ok(()) => break,
-                Err(error) => {
-                    self.clean(migration, &effect).await;
-                    if once || !is_worth_it(&error) {
-                        return Err(blocked_by(error, &blockers));
-                    }
-                    self.pause(&migration.label, began, attempt, error, &blockers).await?;
-                }
-            }
-        }
-        if is_discard_all(statement) {
-            self.settings.restore(self.conn).await?;
-        }
-        (self.tell)(&Event::Statement { label: &migration.label, number: at + 1, total: script.len() });
-        self.record(migration, direction, script, record).await
-    }
-
     pub(super) async fn limit_locks(&mut self, timeout: Duration) -> Result<(), Error> {
         self.set_lock_timeout(&in_milliseconds(timeout)).await
     }
@@ -374,15 +331,7 @@ impl<'r> Runner<'r> {
         self.set_lock_timeout(&before).await
     }
 
-    /// An index that could not be built is of no use to anybody, and costs every write.
-    async fn clean(&mut self, migration: &Migration, effect: &Effect) {
-        let dropped = super::recover::drop_invalid(self.conn, &self.history, &migration.id, effect).await;
-        if let Ok(Some(what)) = dropped {
-            (self.tell)(&Event::Mended { what: &what });
-        }
-    }
-
-    async fn record(
+    pub(super) async fn record(
         &mut self,
         migration: &Migration,
         direction: Direction,
@@ -401,39 +350,6 @@ pub(super) fn refused_in_transaction(error: &Error) -> Option<usize> {
         }
         _ => None,
     }
-}
-
-/// Sends it, or finishes what an attempt before has begun.
-async fn send_alone(
-    conn: &mut PgConnection,
-    script: &Script,
-    at: usize,
-    effect: &Effect,
-    attempt: u32,
-    label: &str,
-) -> Result<(), Error> {
-    if attempt > 1 && super::recover::finish_detach(conn, effect).await? {
-        return Ok(());
-    }
-    if is_discard_all(&script.statements()[at]) {
-        let discarded = sqlx::raw_sql(DISCARD_ALL_BUT_LOCKS).execute(conn).await;
-        return discarded
-            .map(drop)
-            .map_err(Error::during(format!("discard what {label} has done to the session")));
-    }
-    send(conn, script, at..at + 1, Left::Half, label, &mut |_| {}).await
-}
-
-/// What the documentation says that `DISCARD ALL` is, without `pg_advisory_unlock_all()`: another deployment waits for
-/// the lock that it would let go of.
-const DISCARD_ALL_BUT_LOCKS: &str = "CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; DEALLOCATE ALL; UNLISTEN *; \
-    DISCARD PLANS; DISCARD TEMP; DISCARD SEQUENCES";
-
-fn is_discard_all(statement: &Statement) -> bool {
-    let mut words = statement.text.split_ascii_whitespace();
-    let is =
-        |word: Option<&str>, expected: &str| word.is_some_and(|word| word.eq_ignore_ascii_case(expected));
-    is(words.next(), "DISCARD") && is(words.next(), "ALL")
 }
 
 /// Temporary tables, prepared statements, cursors.

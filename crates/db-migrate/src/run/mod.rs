@@ -1,13 +1,16 @@
 //! Acts on a connection; what to do was decided before.
 
 pub(crate) mod adopt;
+mod alone;
 pub(crate) mod apply;
 mod attempt;
 mod event;
+mod evidence;
 mod execute;
 pub(crate) mod hooks;
 pub(crate) mod lock;
 mod options;
+mod rebuild;
 pub(crate) mod recover;
 pub(crate) mod rehearse;
 pub(crate) mod repair;

@@ -1,7 +1,8 @@
 //! Finishes or undoes what was half done: after a crash, a lost connection, a statement that failed half way.
 
 use super::apply::refuse_read_only;
-use super::lock::jittered;
+use super::evidence::{drop_index, drop_invalid, finish_detach, known, wait_for_builders};
+use super::rebuild::rebuild_invalid;
 use super::retry::is_worth_it;
 use super::send::send;
 use super::undo::{Undoing, undoing};
@@ -9,10 +10,9 @@ use super::{Direction, Done, Event, Options, Report, Rest, Runner, Settings, loc
 use crate::history::Ended;
 use crate::migration::Script;
 use crate::script::{Class, Effect, Segment, Statement, effect, split};
-use crate::{Applied, Error, HistoryTable, Left, Migration, MigrationId, Migrations, Outcome};
-use sqlx::{AssertSqlSafe, PgConnection};
-use std::time::{Duration, Instant};
-use tokio::time::sleep;
+use crate::{Applied, Error, Left, Migration, Migrations, Outcome};
+use sqlx::PgConnection;
+use std::time::Instant;
 
 /// What to make of a migration that is half applied.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -194,139 +194,6 @@ async fn settle(
     Ok(done + usize::from(happened))
 }
 
-/// The session of a client that died may still be at work.
-async fn wait_for_builders(runner: &mut Runner<'_>, effect: &Effect) -> Result<(), Error> {
-    let Effect::CreateIndex { table, .. } = effect else { return Ok(()) };
-    let start = Instant::now();
-    let during = || Error::during(format!("ask who builds an index of {table}"));
-    loop {
-        let busy: bool = sqlx::query_scalar(
-            "SELECT EXISTS (SELECT FROM pg_stat_progress_create_index WHERE relid = to_regclass($1))",
-        )
-        .persistent(false)
-        .bind(table)
-        .fetch_one(&mut *runner.conn)
-        .await
-        .map_err(during())?;
-        if !busy || start.elapsed() > runner.options.lock_deadline {
-            return Ok(());
-        }
-        sleep(jittered(Duration::from_millis(300))).await;
-    }
-}
-
-/// Whether a statement had its effect; `None` where nothing tells.
-async fn known(runner: &mut Runner<'_>, row: &Applied, effect: &Effect) -> Result<Option<bool>, Error> {
-    match effect {
-        Effect::CreateIndex { name: None, table } if row.error.is_none() => {
-            runner.history.is_older_than_an_index(runner.conn, &row.id, table).await.map(Some)
-        }
-        Effect::CreateIndex { name: None, .. } => Ok(Some(false)),
-        effect => has_happened(runner.conn, effect).await,
-    }
-}
-
-/// Drops the index that a statement of this migration could not finish; says so. Nobody else's: one that is being built is
-/// left alone, and where the server chose the name, one that was there before the statement began.
-pub(super) async fn drop_invalid(
-    conn: &mut PgConnection,
-    history: &HistoryTable,
-    id: &MigrationId,
-    effect: &Effect,
-) -> Result<Option<String>, Error> {
-    let Effect::CreateIndex { name, table } = effect else { return Ok(None) };
-    let during = || Error::during(format!("look for an invalid index of {table}"));
-    let sql = format!(
-        "SELECT indexrelid::regclass::text FROM pg_index AS made JOIN pg_class AS class ON class.oid = indexrelid \
-         WHERE indrelid = to_regclass($1) AND NOT indisvalid AND class.relkind = 'i' \
-           AND NOT EXISTS (SELECT FROM pg_stat_progress_create_index AS build WHERE build.relid = indrelid) \
-           AND CASE WHEN $2::text IS NULL \
-               THEN EXISTS (SELECT FROM {history} AS record WHERE record.id = $3 AND {live} \
-                            AND age(made.xmin) <= age(record.xmin)) \
-               ELSE class.relname = (parse_ident($2))[1] END",
-        live = HistoryTable::IS_LIVE,
-    );
-    let invalid: Vec<String> = sqlx::query_scalar(AssertSqlSafe(sql))
-        .persistent(false)
-        .bind(table)
-        .bind(name)
-        .bind(id.as_str())
-        .fetch_all(&mut *conn)
-        .await
-        .map_err(during())?;
-    for index in &invalid {
-        drop_index(conn, index).await?;
-    }
-    Ok((!invalid.is_empty()).then(|| format!("dropped the invalid index {}", invalid.join(", "))))
-}
-
-/// Finishes to detach a partition of which that was begun; says whether there was one.
-pub(super) async fn finish_detach(conn: &mut PgConnection, effect: &Effect) -> Result<bool, Error> {
-    let Effect::Detach { partition } = effect else { return Ok(false) };
-    let during = || Error::during(format!("finish to detach {partition}"));
-    let found: Option<(String, String)> = sqlx::query_as(
-        "SELECT inhparent::regclass::text, inhrelid::regclass::text FROM pg_inherits \
-         WHERE inhrelid = to_regclass($1) AND inhdetachpending",
-    )
-    .persistent(false)
-    .bind(partition)
-    .fetch_optional(&mut *conn)
-    .await
-    .map_err(during())?;
-    let Some((parent, quoted)) = found else { return Ok(false) };
-    let sql = format!("ALTER TABLE {parent} DETACH PARTITION {quoted} FINALIZE");
-    sqlx::raw_sql(AssertSqlSafe(sql)).execute(conn).await.map_err(during())?;
-    Ok(true)
-}
-
-async fn drop_index(conn: &mut PgConnection, quoted: &str) -> Result<(), Error> {
-    let sql = format!("DROP INDEX CONCURRENTLY IF EXISTS {quoted}");
-    let during = Error::during(format!("drop the invalid index {quoted}"));
-    sqlx::raw_sql(AssertSqlSafe(sql)).execute(conn).await.map_err(during)?;
-    Ok(())
-}
-
-async fn has_happened(conn: &mut PgConnection, effect: &Effect) -> Result<Option<bool>, Error> {
-    let (sql, name, more) = match effect {
-        Effect::CreateIndex { name: Some(name), table } => (
-            "SELECT EXISTS (SELECT FROM pg_index JOIN pg_class AS class ON class.oid = indexrelid \
-             WHERE indrelid = to_regclass($2) AND indisvalid AND class.relname = (parse_ident($1))[1])",
-            name.clone(),
-            table.clone(),
-        ),
-        Effect::DropIndex { names } => (
-            "SELECT to_regclass($1) IS NULL AND $2 = ''",
-            names.first().cloned().unwrap_or_default(),
-            String::new(),
-        ),
-        Effect::Detach { partition } => (
-            "SELECT NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = to_regclass($1)) AND $2 = ''",
-            partition.clone(),
-            String::new(),
-        ),
-        Effect::CreateDatabase { name } => (
-            "SELECT EXISTS (SELECT FROM pg_database WHERE datname = (parse_ident($1))[1]) AND $2 = ''",
-            name.clone(),
-            String::new(),
-        ),
-        Effect::DropDatabase { name } => (
-            "SELECT NOT EXISTS (SELECT FROM pg_database WHERE datname = (parse_ident($1))[1]) AND $2 = ''",
-            name.clone(),
-            String::new(),
-        ),
-        Effect::Repeatable => return Ok(Some(false)),
-        Effect::CreateIndex { name: None, .. } | Effect::Unknown => return Ok(None),
-    };
-    let happened = sqlx::query_scalar(sql)
-        .persistent(false)
-        .bind(name)
-        .bind(more)
-        .fetch_one(conn)
-        .await
-        .map_err(Error::during("ask whether the statement under way has run"))?;
-    Ok(Some(happened))
-}
-
 /// Objects that are not there are what an undone migration looks like.
 const NOT_THERE: [&str; 6] = ["42P01", "42703", "42704", "42883", "3F000", "3D000"];
 
@@ -426,66 +293,4 @@ async fn undo_indexes(runner: &mut Runner<'_>, migration: &Migration, done: usiz
         }
     }
     Ok(())
-}
-
-/// Indexes that no query uses and every write pays for, whoever left them: what a concurrent rebuild left behind is
-/// dropped, the others are rebuilt.
-async fn rebuild_invalid(runner: &mut Runner<'_>) -> Result<(), Error> {
-    let invalid: Vec<(String, String)> = sqlx::query_as(
-        "SELECT indexrelid::regclass::text, class.relname::text FROM pg_index \
-         JOIN pg_class AS class ON class.oid = indexrelid \
-         WHERE NOT indisvalid AND class.relkind = 'i' AND class.relpersistence <> 't' \
-           AND NOT EXISTS (SELECT FROM pg_stat_progress_create_index AS build WHERE build.index_relid = indexrelid) \
-         ORDER BY 1",
-    )
-    .persistent(false)
-    .fetch_all(&mut *runner.conn)
-    .await
-    .map_err(Error::during("look for invalid indexes"))?;
-    let mut failed = None;
-    for (quoted, name) in invalid {
-        // Others pass while it waits, so it may wait for as long as a migration may.
-        runner.limit_locks(runner.options.lock_deadline).await?;
-        let mended = if is_of_rebuild(&name) {
-            let dropped = drop_index(runner.conn, &quoted).await;
-            dropped.map(|()| format!("dropped the invalid index {quoted}, which a rebuild had left"))
-        } else {
-            rebuild(runner.conn, &quoted).await.map(|()| format!("rebuilt the invalid index {quoted}"))
-        };
-        runner.settings_after_alone().await?;
-        match mended {
-            Ok(what) => (runner.tell)(&Event::Mended { what: &what }),
-            // The others are mended all the same.
-            Err(error) => failed = failed.or(Some(error)),
-        }
-    }
-    failed.map_or(Ok(()), Err)
-}
-
-/// What `REINDEX CONCURRENTLY` calls its own: `_ccnew`, `_ccold1`.
-fn is_of_rebuild(name: &str) -> bool {
-    let name = name.trim_end_matches(|letter: char| letter.is_ascii_digit());
-    name.ends_with("_ccnew") || name.ends_with("_ccold")
-}
-
-/// Rebuilds an index; where that fails, what it has begun is dropped again.
-async fn rebuild(conn: &mut PgConnection, quoted: &str) -> Result<(), Error> {
-    let sql = format!("REINDEX INDEX CONCURRENTLY {quoted}");
-    let Err(error) = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *conn).await else { return Ok(()) };
-    let left: Vec<String> = sqlx::query_scalar(
-        "SELECT made.indexrelid::regclass::text FROM pg_index AS made \
-         JOIN pg_class AS class ON class.oid = made.indexrelid JOIN pg_index AS broken USING (indrelid) \
-         JOIN pg_class AS old ON old.oid = broken.indexrelid \
-         WHERE broken.indexrelid = to_regclass($1) AND NOT made.indisvalid \
-           AND class.relname ~ '_ccnew[0-9]*$' AND starts_with(class.relname, left(old.relname, 40))",
-    )
-    .persistent(false)
-    .bind(quoted)
-    .fetch_all(&mut *conn)
-    .await
-    .unwrap_or_default();
-    for index in &left {
-        let _ = drop_index(conn, index).await;
-    }
-    Err(Error::during(format!("rebuild the invalid index {quoted}"))(error))
 }
