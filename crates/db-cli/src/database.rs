@@ -68,7 +68,7 @@ impl Target {
     }
 }
 
-/// A server as backups see it: without a pool, since a database that is gone or replaced has nobody in it.
+/// A server as migrations and backups see it: without a pool, whose sessions would be in the way of a copy or a swap.
 pub(crate) struct Place {
     pub(crate) server: Server,
     postgres: Option<Postgres>,

@@ -36,7 +36,8 @@ impl Database {
     /// Applies what is pending of the migrations.
     ///
     /// # Errors
-    /// [`Error::Migrate`](crate::Error::Migrate) when one fails or may not be applied, [`Error::Pool`](crate::Error::Pool).
+    /// [`Error::Migrate`](crate::Error::Migrate) when one fails or may not be applied, or no session can be had within
+    /// `database.connect_timeout`, [`Error::Password`](crate::Error::Password).
     ///
     /// # Cancel safety
     /// A dropped future closes its connection: the migration under way is rolled back by the server, and the deploy lock
@@ -56,17 +57,14 @@ impl Database {
         options: &db_migrate::Options,
         tell: &mut (dyn FnMut(&db_migrate::Event<'_>) + Send),
     ) -> Result<db_migrate::Report, crate::Error> {
-        let options = db_migrate::Options {
-            server: Some(match &options.server {
-                Some(server) => server.clone(),
-                None => self.migration_server().await?,
-            }),
-            ..options.clone()
+        let server = match &options.server {
+            Some(server) => server.clone(),
+            None => self.migration_server().await?,
         };
-        let mut lease = self.pool.acquire().await?;
         // The deploy lock and what migrations set belong to the session: it must not outlive this call.
-        lease.discard_on_return();
-        Ok(db_migrate::apply(&mut lease, &self.migrations, &options, tell).await?)
+        let mut conn = server.connect().await?;
+        let options = db_migrate::Options { server: Some(server), ..options.clone() };
+        Ok(db_migrate::apply(&mut conn, &self.migrations, &options, tell).await?)
     }
 
     /// The server and database as migrations and backups see them: a place for sessions beside the pool.

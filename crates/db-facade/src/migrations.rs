@@ -8,6 +8,7 @@ use db_migrate::{Migrations, PemSource, Server, status};
 use db_pool::Pool;
 use sqlx::postgres::PgConnectOptions;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Where sessions beside the pool are opened.
 #[derive(Clone)]
@@ -15,6 +16,7 @@ pub(crate) struct Beside {
     connect: PgConnectOptions,
     password: Arc<dyn PasswordProvider>,
     tls: TlsConfig,
+    connect_timeout: Duration,
 }
 
 /// The server and database of a configuration as migrations and backups see them; connects to nothing.
@@ -29,12 +31,12 @@ impl Beside {
     pub(crate) fn new(config: &Config) -> Result<Self, Error> {
         let tls = config.postgres.tls.clone();
         let (connect, password) = (connect::connect_options(config)?, Arc::clone(&config.postgres.password));
-        Ok(Self { connect, password, tls })
+        Ok(Self { connect, password, tls, connect_timeout: config.postgres.connect_timeout })
     }
 
     pub(crate) async fn server(&self) -> Result<Server, Error> {
         let password = self.password.password().await.map_err(|source| Error::Password { source })?;
-        let mut server = Server::new(self.connect.clone());
+        let mut server = Server::new(self.connect.clone()).connect_timeout(self.connect_timeout);
         if let Some(password) = password {
             server = server.password(password);
         }

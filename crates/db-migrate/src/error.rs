@@ -101,6 +101,34 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// What a migration needs of its session cannot be had behind a pooler; nothing of it was run.
+    #[error(
+        "{file}:{line}: {summary} {reason}, which cannot be had behind a pooler that hands out sessions by the transaction: \
+         connect to the server itself for this one, without --pooler"
+    )]
+    BehindPooler {
+        /// The file.
+        file: String,
+        /// First line of the statement.
+        line: usize,
+        /// The statement's first words.
+        summary: String,
+        /// What it needs.
+        reason: &'static str,
+    },
+    /// A rehearsal needs a session of its own; nothing was run.
+    #[error("a dry run needs a session of its own: connect to the server itself for it, without --pooler")]
+    RehearsedBehindPooler,
+    /// The session that held the deploy lock in a transaction is gone, and another deployment may have begun.
+    #[error(
+        "the session that held the deploy lock is gone, so the deployment was stopped; a pooler may end transactions that \
+         are idle: run it again, and `db migrate recover` if `db migrate status` finds something half applied"
+    )]
+    LockLost {
+        /// The driver's error.
+        #[source]
+        source: sqlx::Error,
+    },
     /// What is to be rehearsed cannot run in a transaction that is rolled back, and a copy was not allowed.
     #[error("cannot be rehearsed on the database itself: {reason}; rehearse it on a copy (--on copy)")]
     NeedsCopy {

@@ -27,6 +27,7 @@
 //! ```
 
 mod adopt;
+mod ask;
 #[cfg(feature = "backup")]
 pub mod backup;
 mod checksum;

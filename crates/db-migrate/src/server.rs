@@ -10,9 +10,11 @@ use sqlx::postgres::PgSslMode;
 use sqlx::{ConnectOptions, Connection, PgConnection};
 #[cfg(feature = "backup")]
 use std::ffi::OsString;
-use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
+use std::{fmt, io};
+use tokio::time::timeout;
 
 /// The database lets nobody in.
 const NOT_ACCEPTING: &str = "55000";
@@ -24,7 +26,11 @@ pub struct Server {
     password: Option<Secret>,
     /// For `pg_dump`, which cannot be told by the options.
     certificates: Certificates,
+    connect_timeout: Duration,
 }
+
+/// As long as a service can be expected to take that is there at all.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Server {
     /// Around options that need no password, or whose password only sessions of ours need (`pg_dump` is not told it).
@@ -34,7 +40,14 @@ impl Server {
             connect: connect.disable_statement_logging(),
             password: None,
             certificates: Certificates::default(),
+            connect_timeout: CONNECT_TIMEOUT,
         }
+    }
+
+    /// The same with a limit to how long a session may take to be had; 10 s unless told.
+    #[must_use]
+    pub fn connect_timeout(self, connect_timeout: Duration) -> Self {
+        Self { connect_timeout, ..self }
     }
 
     /// Reads a `postgresql://` URL as libpq writes it.
@@ -93,9 +106,14 @@ impl Server {
     /// Opens a session.
     ///
     /// # Errors
-    /// [`Error::Database`] when the server cannot be reached or refuses.
+    /// [`Error::Database`] when the server cannot be reached in time or refuses.
     pub async fn connect(&self) -> Result<PgConnection, Error> {
-        PgConnection::connect_with(&self.connect).await.map_err(|error| {
+        let connected = timeout(self.connect_timeout, PgConnection::connect_with(&self.connect)).await;
+        let connected = connected.unwrap_or_else(|_| {
+            let text = format!("the server did not answer within {:?}", self.connect_timeout);
+            Err(io::Error::new(io::ErrorKind::TimedOut, text).into())
+        });
+        connected.map_err(|error| {
             let (name, code) = (self.database(), error.as_database_error().and_then(|error| error.code()));
             let closed = code.is_some_and(|code| code == NOT_ACCEPTING);
             let help = if closed { opening(name) } else { String::new() };

@@ -21,12 +21,14 @@
 
 mod fault;
 mod fresh;
+mod pooler;
 mod recorded;
 mod server;
 mod time;
 
 pub use fault::{Proxy, Traffic};
 pub use fresh::{FreshDb, Verdict, empty_db, fresh_db};
+pub use pooler::TransactionPooler;
 pub use recorded::{Measurement, Recorded};
 pub use server::server_url;
 pub use time::{elapse, eventually};

@@ -137,8 +137,8 @@ pub(crate) struct RunArgs {
     /// How long to wait for another deployment
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = duration)]
     pub(crate) deploy_lock_timeout: Duration,
-    /// A pooler such as PgBouncer hands out sessions by the transaction: hold the deploy lock in a transaction; where
-    /// there is a way past the pooler, take that
+    /// A pooler such as PgBouncer hands out sessions by the transaction: hold the deploy lock in a transaction of a second
+    /// connection, and set what a migration needs in each of its own; what cannot be had that way is refused
     #[arg(long)]
     pub(crate) pooler: bool,
 }

@@ -15,7 +15,7 @@ mod verify;
 use crate::{
     Exit, Failed, backup,
     confirm::agreed,
-    database::{Missing, Target},
+    database::{Missing, Place},
     output::{self, Format},
     stop::{Stop, unless_stopped},
 };
@@ -27,8 +27,8 @@ use db_migrate::lint::{LintOptions, Linted, lint, read_catalogue};
 use db_migrate::{
     DeployLock, Event, Migrations, Options, OutOfOrder, Problem, Recover, RevertTo, Risk, Rules, Way, plan,
 };
-use db_pool::Lease;
 use serde_json::json;
+use sqlx::PgConnection;
 
 pub(crate) async fn run(args: &MigrateArgs, format: Format) -> Result<Exit, Failed> {
     match &args.action {
@@ -68,8 +68,9 @@ pub(crate) async fn run(args: &MigrateArgs, format: Format) -> Result<Exit, Fail
 
 /// A database, a session of it, and what to do there.
 struct Session {
-    target: Target,
-    lease: Lease,
+    place: Place,
+    /// Beside any pool: it holds the deploy lock, and what the migrations set.
+    conn: PgConnection,
     migrations: Migrations,
     options: Options,
 }
@@ -78,19 +79,17 @@ impl Session {
     async fn open(args: &RunArgs, missing: Missing) -> Result<Self, Failed> {
         // What is wrong with the files is told before a server is started for them.
         let migrations = files::read(&args.files)?;
-        let target = Target::open(&args.database, missing, None).await?;
-        let server = target.database.migration_server().await?;
-        let mut lease = target.database.pool().acquire().await?;
-        // Its session holds the deploy lock, and what the migrations set.
-        lease.discard_on_return();
-        let options = Options { server: Some(server), ..options(args) };
-        Ok(Self { target, lease, migrations, options })
+        let place = Place::open(&args.database, missing).await?;
+        let conn = place.server.connect().await?;
+        let options = Options { server: Some(place.server.clone()), ..options(args) };
+        Ok(Self { place, conn, migrations, options })
     }
 
     /// Ends the session, and the server if this command started it, and then says what came of it.
     async fn close<T>(self, outcome: Result<T, db_migrate::Error>) -> Result<T, Failed> {
-        drop(self.lease);
-        self.target.close().await;
+        // One that is in the midst of something is none to say goodbye to.
+        drop(self.conn);
+        self.place.close().await;
         Ok(outcome?)
     }
 }
@@ -165,12 +164,12 @@ async fn backed_up(mut session: Session, args: &UpArgs, stop: &Stop) -> Result<O
 
 /// Labels of what is due and of high risk, or may be, as nobody can look into it.
 async fn risky(session: &mut Session) -> Result<Vec<String>, db_migrate::Error> {
-    let applied = session.migrations.history().read(&mut session.lease).await?;
+    let applied = session.migrations.history().read(&mut session.conn).await?;
     // What cannot be planned is told where it is applied.
     let Ok(plan) = plan(session.migrations.as_slice(), &applied, &session.options.rules) else {
         return Ok(Vec::new());
     };
-    let catalogue = read_catalogue(&mut session.lease).await?;
+    let catalogue = read_catalogue(&mut session.conn).await?;
     let options =
         LintOptions { applied: applied.iter().map(|row| row.id.clone()).collect(), ..LintOptions::default() };
     let report = lint(&session.migrations, Some(&catalogue), &options);
@@ -188,7 +187,7 @@ const GO_ON: &str = "run it again to go on from here";
 
 async fn apply(mut session: Session, stop: &Stop, format: Format) -> Result<Exit, Failed> {
     let mut tell = tell;
-    let work = db_migrate::apply(&mut session.lease, &session.migrations, &session.options, &mut tell);
+    let work = db_migrate::apply(&mut session.conn, &session.migrations, &session.options, &mut tell);
     let outcome = stop.unless_requested(GO_ON, Box::pin(work)).await;
     let Some(report) = session.close(outcome.transpose()).await? else { return Ok(Exit::Interrupted) };
     render::report(format, "applied", &report);
@@ -205,7 +204,7 @@ async fn down(args: &DownArgs, format: Format) -> Result<Exit, Failed> {
 }
 
 async fn revert(mut session: Session, to: &RevertTo, yes: bool, format: Format) -> Result<Exit, Failed> {
-    let steps = db_migrate::revert_plan(&mut session.lease, &session.migrations, to).await;
+    let steps = db_migrate::revert_plan(&mut session.conn, &session.migrations, to).await;
     let steps = steps.map(|steps| steps.iter().map(|step| step.label().to_owned()).collect::<Vec<_>>());
     let steps = match steps {
         Ok(steps) => steps,
@@ -223,7 +222,7 @@ async fn revert(mut session: Session, to: &RevertTo, yes: bool, format: Format) 
         return Ok(Exit::Done);
     }
     let mut tell = tell;
-    let work = db_migrate::revert(&mut session.lease, &session.migrations, to, &session.options, &mut tell);
+    let work = db_migrate::revert(&mut session.conn, &session.migrations, to, &session.options, &mut tell);
     let outcome = unless_stopped(GO_ON, Box::pin(work)).await?;
     let Some(report) = session.close(outcome.transpose()).await? else { return Ok(Exit::Interrupted) };
     render::report(format, "reverted", &report);
@@ -242,7 +241,7 @@ async fn to(args: &GoArgs, format: Format) -> Result<Exit, Failed> {
     }
     let args = &args.to;
     let mut session = Session::open(&args.run, Missing::Refuse).await?;
-    let applied = session.migrations.history().read(&mut session.lease).await;
+    let applied = session.migrations.history().read(&mut session.conn).await;
     let applied = match applied {
         Ok(applied) => applied,
         Err(error) => return session.close(Err(error)).await,
@@ -259,7 +258,7 @@ async fn to(args: &GoArgs, format: Format) -> Result<Exit, Failed> {
 async fn show_plan(args: &RunArgs, format: Format) -> Result<Exit, Failed> {
     let mut session = Session::open(args, Missing::Refuse).await?;
     let rules = session.options.rules.clone();
-    let outcome = session.migrations.history().read(&mut session.lease).await;
+    let outcome = session.migrations.history().read(&mut session.conn).await;
     let migrations = session.migrations.clone();
     let applied = session.close(outcome).await?;
     let plan = plan(migrations.as_slice(), &applied, &rules).map_err(db_migrate::Error::from)?;
@@ -270,7 +269,7 @@ async fn show_plan(args: &RunArgs, format: Format) -> Result<Exit, Failed> {
 async fn status(args: &RunArgs, format: Format) -> Result<Exit, Failed> {
     let mut session = Session::open(args, Missing::Refuse).await?;
     let rules = session.options.rules.clone();
-    let outcome = db_migrate::status_by(&mut session.lease, &session.migrations, &rules).await;
+    let outcome = db_migrate::status_by(&mut session.conn, &session.migrations, &rules).await;
     let status = session.close(outcome).await?;
     render::status(format, &status);
     Ok(if status.pending.is_empty() && status.problems.is_empty() { Exit::Done } else { Exit::No })
@@ -283,7 +282,7 @@ async fn recover(args: &RecoverArgs, format: Format) -> Result<Exit, Failed> {
     };
     let mut session = Session::open(&args.run, Missing::Refuse).await?;
     let mut tell = tell;
-    let work = db_migrate::recover(&mut session.lease, &session.migrations, how, &session.options, &mut tell);
+    let work = db_migrate::recover(&mut session.conn, &session.migrations, how, &session.options, &mut tell);
     let outcome = unless_stopped(GO_ON, Box::pin(work)).await?;
     let Some(report) = session.close(outcome.transpose()).await? else { return Ok(Exit::Interrupted) };
     render::report(format, if args.undo { "undone" } else { "recovered" }, &report);
@@ -295,7 +294,7 @@ const UNCHANGED: &str = "nothing was changed";
 
 async fn repair(args: &RepairArgs, format: Format) -> Result<Exit, Failed> {
     let mut session = Session::open(&args.run, Missing::Refuse).await?;
-    let found = db_migrate::status(&mut session.lease, &session.migrations).await;
+    let found = db_migrate::status(&mut session.conn, &session.migrations).await;
     let found = match found {
         Ok(status) => status.problems,
         Err(error) => return session.close(Err(error)).await,
@@ -312,7 +311,7 @@ async fn repair(args: &RepairArgs, format: Format) -> Result<Exit, Failed> {
         return Ok(Exit::Done);
     }
     let mut tell = tell;
-    let work = db_migrate::repair(&mut session.lease, &session.migrations, &session.options, &mut tell);
+    let work = db_migrate::repair(&mut session.conn, &session.migrations, &session.options, &mut tell);
     let outcome = unless_stopped(UNCHANGED, Box::pin(work)).await?;
     let Some(accepted) = session.close(outcome.transpose()).await? else { return Ok(Exit::Interrupted) };
     let accepted: Vec<String> = accepted.iter().map(ToString::to_string).collect();
@@ -327,7 +326,7 @@ async fn baseline(args: &ToArgs, format: Format) -> Result<Exit, Failed> {
     let mut session = Session::open(&args.run, Missing::Refuse).await?;
     let mut tell = tell;
     let work = db_migrate::baseline(
-        &mut session.lease,
+        &mut session.conn,
         &session.migrations,
         &args.migration,
         &session.options,
@@ -346,7 +345,7 @@ async fn adopt(args: &AdoptArgs, format: Format) -> Result<Exit, Failed> {
     let mut session = Session::open(&args.run, Missing::Refuse).await?;
     let mut tell = tell;
     let work = db_migrate::adopt(
-        &mut session.lease,
+        &mut session.conn,
         &session.migrations,
         tool,
         args.table.as_deref(),

@@ -4,7 +4,7 @@ use super::args::{RunArgs, ToArgs};
 use super::{UNCHANGED, files, options, rehearsal, server_wide, tell};
 use crate::{
     Exit, Failed,
-    database::{Missing, Target},
+    database::{Missing, Place},
     output::Format,
     stop::unless_stopped,
 };
@@ -110,7 +110,7 @@ async fn rehearse(
 
 /// A database for commands that open their own sessions: none of ours is in it, so that it can be copied.
 pub(super) struct Beside {
-    target: Target,
+    place: Place,
     pub(super) server: Server,
     pub(super) migrations: Migrations,
     pub(super) options: Options,
@@ -122,19 +122,22 @@ impl Beside {
     }
 
     pub(super) async fn open_or(args: &RunArgs, missing: Missing) -> Result<Self, Failed> {
+        if args.pooler {
+            return Err(Failed::usage(
+                "this makes scratch databases and sessions of its own: connect to the server itself, without --pooler",
+            ));
+        }
         // What is wrong with the files is told before a server is started for them.
         let migrations = files::read(&args.files)?;
-        let target = Target::open(&args.database, missing, None).await?;
-        let server = target.database.migration_server().await?;
-        // A pool may keep sessions in reserve.
-        target.database.clone().close().await;
+        let place = Place::open(&args.database, missing).await?;
+        let server = place.server.clone();
         let options = Options { server: Some(server.clone()), ..options(args) };
-        Ok(Self { target, server, migrations, options })
+        Ok(Self { place, server, migrations, options })
     }
 
     /// Ends the server if this command started it, and then says what came of it.
     pub(super) async fn close<T>(self, outcome: Result<T, db_migrate::Error>) -> Result<T, Failed> {
-        self.target.close().await;
+        self.place.close().await;
         Ok(outcome?)
     }
 }

@@ -1,7 +1,7 @@
 //! Eight processes deploy at once, with indexes that are built concurrently: no deadlock, and each migration once.
 
 use crate::{Answer, db, folder, write};
-use db_testkit::empty_db;
+use db_testkit::{FreshDb, TransactionPooler, empty_db};
 use std::process::Stdio;
 
 const PROCESSES: usize = 8;
@@ -16,18 +16,31 @@ const MIGRATIONS: &[(&str, &str)] = &[
 #[tokio::test]
 async fn twenty_times_under_a_lock_of_the_session() {
     for _ in 0..20 {
-        deploy(&[]).await;
+        empty_db(async |fresh| deploy(&fresh, fresh.url(), &[]).await).await;
     }
 }
 
 #[tokio::test]
 async fn five_times_under_a_lock_of_a_transaction() {
     for _ in 0..5 {
-        deploy(&["--pooler"]).await;
+        empty_db(async |fresh| deploy(&fresh, fresh.url(), &["--pooler"]).await).await;
     }
 }
 
-async fn deploy(arguments: &[&str]) {
+#[tokio::test]
+async fn five_times_behind_a_pooler() {
+    for _ in 0..5 {
+        empty_db(async |fresh| {
+            let pooler = TransactionPooler::start(&fresh, 2).await;
+            deploy(&fresh, &pooler.url(&fresh), &["--pooler"]).await;
+            // Each of the eight looks at the history at least.
+            assert!(pooler.transactions() > 8);
+        })
+        .await;
+    }
+}
+
+async fn deploy(fresh: &FreshDb, url: &str, arguments: &[&str]) {
     let folder = folder();
     for (name, sql) in MIGRATIONS {
         write(folder.path(), &format!("m/{name}/up.sql"), sql);
@@ -37,25 +50,24 @@ async fn deploy(arguments: &[&str]) {
         command.args(arguments).env("DATABASE_URL", url).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.spawn().expect("the binary runs")
     };
-    empty_db(async |fresh| {
-        let started: Vec<_> = (0..PROCESSES).map(|_| start(fresh.url())).collect();
-        let mut applied = Vec::new();
-        for child in started {
-            let answer = Answer::from(child.wait_with_output().expect("it ends"));
-            assert_eq!(answer.code, Some(0), "{answer:?}");
-            applied.extend(answer.json()["applied"].as_array().expect("a list").clone());
-        }
-        let mut labels: Vec<_> = applied.iter().filter_map(|done| done["migration"].as_str()).collect();
-        labels.sort_unstable();
-        assert_eq!(labels, ["0001_rows", "0002_first", "0003_log", "0004_second", "0005_log"]);
-        let counted: (i64, i64) = sqlx::query_as(
-            "SELECT (SELECT count(*) FROM log), \
+    let started: Vec<_> = (0..PROCESSES).map(|_| start(url)).collect();
+    let mut applied = Vec::new();
+    for child in started {
+        // On a thread of its own, since a pooler may be at work on this one.
+        let output = tokio::task::spawn_blocking(|| child.wait_with_output()).await.expect("no panic");
+        let answer = Answer::from(output.expect("it ends"));
+        assert_eq!(answer.code, Some(0), "{answer:?}");
+        applied.extend(answer.json()["applied"].as_array().expect("a list").clone());
+    }
+    let mut labels: Vec<_> = applied.iter().filter_map(|done| done["migration"].as_str()).collect();
+    labels.sort_unstable();
+    assert_eq!(labels, ["0001_rows", "0002_first", "0003_log", "0004_second", "0005_log"]);
+    let counted: (i64, i64) = sqlx::query_as(
+        "SELECT (SELECT count(*) FROM log), \
              (SELECT count(*) FROM pg_index WHERE indrelid = 'rows'::regclass AND indisvalid)",
-        )
-        .fetch_one(&mut fresh.connect().await)
-        .await
-        .expect("counted");
-        assert_eq!(counted, (2, 2));
-    })
-    .await;
+    )
+    .fetch_one(&mut fresh.connect().await)
+    .await
+    .expect("counted");
+    assert_eq!(counted, (2, 2));
 }

@@ -2,7 +2,7 @@
 
 use super::HistoryTable;
 use super::row::LIVE;
-use crate::Error;
+use crate::{Error, ask};
 use sqlx::{AssertSqlSafe, PgConnection};
 
 /// What is in the database under the table's name.
@@ -38,34 +38,26 @@ const OLD_COLUMNS: &str = "id::bigint AS seq, lpad(id::text, greatest(4, length(
 
 impl HistoryTable {
     pub(super) async fn layout(&self, conn: &mut PgConnection) -> Result<Layout, Error> {
-        let found: Option<bool> = sqlx::query_scalar(
+        let question = sqlx::query_as(
             "SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = class.oid AND attname = 'seq') \
              FROM pg_class AS class JOIN pg_namespace AS space ON space.oid = class.relnamespace \
              WHERE space.nspname = $1 AND class.relname = $2",
         )
-        .persistent(false)
         .bind(&self.schema)
-        .bind(Self::NAME)
-        .fetch_optional(conn)
-        .await
-        .map_err(Error::during(format!("look for {self}")))?;
-        Ok(match found {
+        .bind(Self::NAME);
+        let found: Vec<(bool,)> = ask::rows(conn, question, format!("look for {self}")).await?;
+        Ok(match found.first() {
             None => Layout::Missing,
-            Some(false) => Layout::Numbered,
-            Some(true) => Layout::Current,
+            Some((false,)) => Layout::Numbered,
+            Some((true,)) => Layout::Current,
         })
     }
 
     /// Makes the table, or makes an old one today's; called under the deploy lock.
     pub(crate) async fn create(&self, conn: &mut PgConnection) -> Result<(), Error> {
-        let Some(sql) = self.creating(conn).await? else { return Ok(()) };
-        let made = sqlx::raw_sql(AssertSqlSafe(format!("BEGIN; {sql} COMMIT"))).execute(&mut *conn).await;
-        if let Err(error) = made {
-            // The transaction is the text's own, so it is ours to end.
-            let _ = sqlx::raw_sql("ROLLBACK").execute(conn).await;
-            return Err(Error::during(format!("create {self}"))(error));
-        }
-        Ok(())
+        let mut tx = self.begin(conn).await?;
+        self.create_within(&mut tx).await?;
+        self.commit(tx).await
     }
 
     /// The same in the caller's transaction.

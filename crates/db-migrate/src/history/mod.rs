@@ -8,9 +8,9 @@ pub use row::{Applied, Outcome};
 pub(crate) use write::{Begun, Ended};
 
 use crate::run::Direction;
-use crate::{Error, MigrationId};
+use crate::{Error, MigrationId, ask};
 use row::Row;
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Postgres, Transaction};
 use std::fmt;
 
 /// Where the history is kept: the table `db_migrations` of a schema.
@@ -77,11 +77,31 @@ impl HistoryTable {
     /// # Errors
     /// [`Error::Database`] when the server cannot be asked.
     pub async fn read(&self, conn: &mut PgConnection) -> Result<Vec<Applied>, Error> {
-        let Some(sql) = self.layout(conn).await?.select(self) else { return Ok(Vec::new()) };
-        let during = || Error::during(format!("read {self}"));
-        let rows: Vec<Row> =
-            sqlx::query_as(AssertSqlSafe(sql)).persistent(false).fetch_all(conn).await.map_err(during())?;
-        rows.into_iter().map(Row::checked).collect::<Result<_, _>>().map_err(during())
+        let during = || format!("read {self}");
+        // One transaction, so that the rows are those of the table that was found.
+        let mut tx = conn.begin().await.map_err(Error::during(during()))?;
+        let rows: Vec<Row> = match self.layout(&mut tx).await?.select(self) {
+            Some(sql) => ask::rows(&mut tx, sqlx::query_as(AssertSqlSafe(sql)), during()).await?,
+            None => Vec::new(),
+        };
+        tx.commit().await.map_err(Error::during(during()))?;
+        rows.into_iter().map(Row::checked).collect::<Result<_, _>>().map_err(Error::during(during()))
+    }
+
+    /// Begins to write to it.
+    ///
+    /// # Cancel safety
+    /// The transaction is rolled back when it is dropped.
+    pub(crate) async fn begin<'c>(
+        &self,
+        conn: &'c mut PgConnection,
+    ) -> Result<Transaction<'c, Postgres>, Error> {
+        conn.begin().await.map_err(Error::during(format!("begin to write to {self}")))
+    }
+
+    /// Keeps what was written to it.
+    pub(crate) async fn commit(&self, tx: Transaction<'_, Postgres>) -> Result<(), Error> {
+        tx.commit().await.map_err(Error::during(format!("commit what was written to {self}")))
     }
 
     /// The text that a live migration had when it was applied, where it was kept.
@@ -99,13 +119,10 @@ impl HistoryTable {
             Direction::Down => "down_sql",
         };
         let sql = format!("SELECT {column} FROM {self} WHERE id = $1 AND outcome {}", row::LIVE);
-        let text: Option<Option<String>> = sqlx::query_scalar(AssertSqlSafe(sql))
-            .persistent(false)
-            .bind(id.as_str())
-            .fetch_optional(conn)
-            .await
-            .map_err(Error::during(format!("read the text of {id} from {self}")))?;
-        Ok(text.flatten())
+        let question = sqlx::query_as(AssertSqlSafe(sql)).bind(id.as_str());
+        let found: Vec<(Option<String>,)> =
+            ask::rows(conn, question, format!("read the text of {id} from {self}")).await?;
+        Ok(found.into_iter().next().and_then(|(text,)| text))
     }
 
     fn quoted_schema(&self) -> String {

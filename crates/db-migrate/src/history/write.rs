@@ -1,8 +1,8 @@
-//! Writes the history.
+//! Writes the history, in the caller's transaction: that of what is recorded, or one by [`HistoryTable::begin`].
 
 use super::row::{LIVE, Outcome};
 use super::{HistoryTable, Statements};
-use crate::{Checksum, Error, Migration, MigrationId};
+use crate::{Checksum, Error, Migration, MigrationId, ask};
 use chrono::{DateTime, Utc};
 use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
@@ -102,13 +102,9 @@ impl HistoryTable {
             "SELECT EXISTS (SELECT FROM {self} AS record JOIN pg_index AS made ON age(made.xmin) < age(record.xmin) \
              WHERE record.id = $1 AND record.outcome {LIVE} AND made.indrelid = to_regclass($2) AND made.indisvalid)"
         );
-        sqlx::query_scalar(AssertSqlSafe(sql))
-            .persistent(false)
-            .bind(id.as_str())
-            .bind(table)
-            .fetch_one(conn)
-            .await
-            .map_err(Error::during(format!("ask whether {table} has a new index")))
+        let question = sqlx::query_as(AssertSqlSafe(sql)).bind(id.as_str()).bind(table);
+        let (newer,) = ask::row(conn, question, format!("ask whether {table} has a new index")).await?;
+        Ok(newer)
     }
 
     /// Records that a statement of a migration that is under way is about to be run by itself, as the server will have it.

@@ -156,14 +156,16 @@ async fn read(conn: &mut PgConnection) -> Result<Catalogue, sqlx::Error> {
         "SELECT current_setting('server_version_num')::int, current_schemas(false)::text[], \
          ARRAY(SELECT nspname::text FROM pg_namespace WHERE nspname NOT LIKE 'pg\\_%' AND nspname <> 'information_schema')",
     )
+    .persistent(false)
     .fetch_one(&mut *tx)
     .await?;
-    let rows: Vec<RelationRow> = sqlx::query_as(RELATIONS).fetch_all(&mut *tx).await?;
-    let columns = sqlx::query_as(COLUMNS).fetch_all(&mut *tx).await?;
-    let constraints = sqlx::query_as(CONSTRAINTS).fetch_all(&mut *tx).await?;
-    let indexes = sqlx::query_as(INDEXES).fetch_all(&mut *tx).await?;
-    let dependents = sqlx::query_as(DEPENDENTS).fetch_all(&mut *tx).await?;
-    let enums: Vec<(String, String, Vec<String>)> = sqlx::query_as(ENUMS).fetch_all(&mut *tx).await?;
+    let rows: Vec<RelationRow> = sqlx::query_as(RELATIONS).persistent(false).fetch_all(&mut *tx).await?;
+    let columns = sqlx::query_as(COLUMNS).persistent(false).fetch_all(&mut *tx).await?;
+    let constraints = sqlx::query_as(CONSTRAINTS).persistent(false).fetch_all(&mut *tx).await?;
+    let indexes = sqlx::query_as(INDEXES).persistent(false).fetch_all(&mut *tx).await?;
+    let dependents = sqlx::query_as(DEPENDENTS).persistent(false).fetch_all(&mut *tx).await?;
+    let enums: Vec<(String, String, Vec<String>)> =
+        sqlx::query_as(ENUMS).persistent(false).fetch_all(&mut *tx).await?;
     let files = never_analysed(&mut tx).await?;
     tx.rollback().await?;
     let names = rows.iter().map(|row| (row.oid, Name::new(&row.schema, &row.name))).collect();
@@ -185,7 +187,8 @@ async fn read(conn: &mut PgConnection) -> Result<Catalogue, sqlx::Error> {
 /// Bytes by table; `None` where somebody holds a lock on one of them.
 async fn never_analysed(tx: &mut PgConnection) -> Result<Option<HashMap<i64, i64>>, sqlx::Error> {
     let mut inner = tx.begin().await?;
-    let asked: Result<Vec<(i64, i64)>, _> = sqlx::query_as(NEVER_ANALYSED).fetch_all(&mut *inner).await;
+    let asked: Result<Vec<(i64, i64)>, _> =
+        sqlx::query_as(NEVER_ANALYSED).persistent(false).fetch_all(&mut *inner).await;
     match asked {
         Ok(rows) => {
             inner.commit().await?;

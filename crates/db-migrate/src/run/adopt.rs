@@ -36,8 +36,8 @@ pub async fn adopt(
     progress: &mut (dyn FnMut(&Event<'_>) + Send),
 ) -> Result<Adopted, Error> {
     refuse_read_only(conn).await?;
-    let lock = lock::acquire(conn, options, progress).await?;
-    let outcome = take_over(conn, migrations, format, table).await;
+    let mut lock = lock::acquire(conn, options, progress).await?;
+    let outcome = lock.keeping(take_over(conn, migrations, format, table)).await;
     lock.release(conn, outcome).await
 }
 
@@ -51,7 +51,8 @@ async fn take_over(
     if let Some(row) = history.read(conn).await?.first() {
         return Err(Error::NotEmpty { label: row.label.clone() });
     }
-    let rows = read_foreign(conn, format, table).await?;
+    let mut tx = conn.begin().await.map_err(Error::during("begin to take the history over"))?;
+    let rows = read_foreign(&mut tx, format, table).await?;
     let candidates: Vec<Candidate<'_>> = files
         .iter()
         .map(|file| Candidate {
@@ -67,8 +68,7 @@ async fn take_over(
     if !found.problems.is_empty() {
         return Err(Error::Adopt { format, problems: found.problems });
     }
-    history.create(conn).await?;
-    let mut tx = conn.begin().await.map_err(Error::during("begin to take the history over"))?;
+    history.create_within(&mut tx).await?;
     for (at, since) in &found.adopted {
         history.insert(&mut tx, &files[*at], Begun::Taken(Outcome::Adopted, *since), None).await?;
     }

@@ -25,7 +25,9 @@ impl Runner<'_> {
         let statement = &script.statements()[at];
         let effect = effect(&statement.text);
         if statement.class != Class::Outside {
-            self.history.begin_alone(self.conn, &migration.id, at).await?;
+            let mut tx = self.history.begin(self.conn).await?;
+            self.history.begin_alone(&mut tx, &migration.id, at).await?;
+            self.history.commit(tx).await?;
         }
         // Nobody waits behind a concurrent build, and one that times out leaves an invalid index. What may have committed
         // some of its work must not be run twice.

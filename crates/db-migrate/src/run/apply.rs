@@ -5,7 +5,7 @@ use super::{Direction, Done, Event, Options, Report, Rest, Runner, Settings, loc
 use crate::history::{Begun, Ended};
 use crate::plan::{Plan, Why};
 use crate::{Error, HistoryTable, Left, Migration, Migrations, Outcome, PlanError, plan};
-use sqlx::{Connection, PgConnection};
+use sqlx::{Connection, FromRow, PgConnection};
 use std::time::Duration;
 
 /// Applies every migration that the rules let, in order, and tells `progress` about it.
@@ -32,9 +32,9 @@ pub async fn apply(
         return Ok(Report::default());
     }
     refuse_read_only(conn).await?;
-    let lock = lock::acquire(conn, options, progress).await?;
+    let mut lock = lock::acquire(conn, options, progress).await?;
     let waited = lock.waited;
-    let outcome = apply_pending(conn, migrations, options, progress).await;
+    let outcome = lock.keeping(Box::pin(apply_pending(conn, migrations, options, progress))).await;
     let done = lock.release(conn, outcome).await?;
     Ok(Report { done, waited })
 }
@@ -51,12 +51,11 @@ async fn nothing_to_do(
 }
 
 pub(super) async fn refuse_read_only(conn: &mut PgConnection) -> Result<(), Error> {
-    let (standby, read_only): (bool, bool) =
-        sqlx::query_as("SELECT pg_is_in_recovery(), current_setting('transaction_read_only')::boolean")
-            .persistent(false)
-            .fetch_one(conn)
-            .await
-            .map_err(Error::during("ask whether the server takes changes"))?;
+    let question = "SELECT pg_is_in_recovery(), current_setting('transaction_read_only')::boolean";
+    let answer = sqlx::raw_sql(question).fetch_one(conn).await;
+    let (standby, read_only): (bool, bool) = answer
+        .and_then(|row| FromRow::from_row(&row))
+        .map_err(Error::during("ask whether the server takes changes"))?;
     if read_only { Err(Error::ReadOnly { standby }) } else { Ok(()) }
 }
 
@@ -82,7 +81,7 @@ async fn apply_pending(
     if plan.steps.is_empty() {
         return Ok(Vec::new());
     }
-    let before = Settings::read(conn).await?;
+    let before = Settings::read(conn, options).await?;
     let outcome = run(conn, migrations, &plan, options, progress).await;
     // A connection that is gone has no settings to restore, and says so in the outcome.
     let restored = before.restore(conn).await;
@@ -152,6 +151,18 @@ async fn remember_failure(runner: &mut Runner<'_>, migration: &Migration, outcom
     {
         let text = db_core::with_causes(error);
         let failed = Begun::Failed(Duration::ZERO);
-        let _ = runner.history.insert(runner.conn, migration, failed, Some(&text)).await;
+        let _ = remember(runner.conn, &runner.history, migration, failed, &text).await;
     }
+}
+
+async fn remember(
+    conn: &mut PgConnection,
+    history: &HistoryTable,
+    migration: &Migration,
+    begun: Begun,
+    error: &str,
+) -> Result<(), Error> {
+    let mut tx = history.begin(conn).await?;
+    history.insert(&mut tx, migration, begun, Some(error)).await?;
+    history.commit(tx).await
 }

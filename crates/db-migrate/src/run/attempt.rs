@@ -1,6 +1,7 @@
 //! One attempt of a transaction: its statements, or its code, and what the history says of them.
 
 use super::Direction;
+use super::pooled::Pooled;
 use super::send::send;
 use crate::history::{Begun, Ended};
 use crate::migration::{Body, Script};
@@ -18,6 +19,8 @@ pub(super) struct Attempt<'a> {
     pub(super) range: Range<usize>,
     /// What begins the transaction.
     pub(super) begin: &'a str,
+    /// What else is done at either end of it.
+    pub(super) pooled: Option<Pooled<'a>>,
     pub(super) record: Record,
 }
 
@@ -41,7 +44,13 @@ impl Attempt<'_> {
             .begin_with(AssertSqlSafe(self.begin.to_owned()))
             .await
             .map_err(Error::during(format!("begin a transaction for {label}")))?;
+        if let Some(pooled) = &self.pooled {
+            pooled.enter(&mut tx, self.script, self.range.start).await?;
+        }
         self.work(&mut tx).await?;
+        if let Some(pooled) = &self.pooled {
+            pooled.leave(&mut tx, self.script).await?;
+        }
         let Self { history, migration, direction, script, record, .. } = *self;
         Box::pin(write_as_ourselves(&mut tx, history, migration, direction, script, record)).await?;
         tx.commit().await.map_err(|source| {

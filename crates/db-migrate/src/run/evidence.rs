@@ -3,7 +3,7 @@
 use super::Runner;
 use super::lock::jittered;
 use crate::script::Effect;
-use crate::{Applied, Error, HistoryTable, MigrationId};
+use crate::{Applied, Error, HistoryTable, MigrationId, ask};
 use sqlx::{AssertSqlSafe, PgConnection};
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
@@ -12,16 +12,12 @@ use tokio::time::sleep;
 pub(super) async fn wait_for_builders(runner: &mut Runner<'_>, effect: &Effect) -> Result<(), Error> {
     let Effect::CreateIndex { table, .. } = effect else { return Ok(()) };
     let start = Instant::now();
-    let during = || Error::during(format!("ask who builds an index of {table}"));
+    let action = format!("ask who builds an index of {table}");
     loop {
-        let busy: bool = sqlx::query_scalar(
+        let question = sqlx::query_as(
             "SELECT EXISTS (SELECT FROM pg_stat_progress_create_index WHERE relid = to_regclass($1))",
-        )
-        .persistent(false)
-        .bind(table)
-        .fetch_one(&mut *runner.conn)
-        .await
-        .map_err(during())?;
+        );
+        let (busy,): (bool,) = ask::row(runner.conn, question.bind(table), &action).await?;
         if !busy || start.elapsed() > runner.options.lock_deadline {
             return Ok(());
         }
@@ -53,7 +49,6 @@ pub(super) async fn drop_invalid(
     effect: &Effect,
 ) -> Result<Option<String>, Error> {
     let Effect::CreateIndex { name, table } = effect else { return Ok(None) };
-    let during = || Error::during(format!("look for an invalid index of {table}"));
     let sql = format!(
         "SELECT indexrelid::regclass::text FROM pg_index AS made JOIN pg_class AS class ON class.oid = indexrelid \
          WHERE indrelid = to_regclass($1) AND NOT indisvalid AND class.relkind = 'i' \
@@ -64,14 +59,9 @@ pub(super) async fn drop_invalid(
                ELSE class.relname = (parse_ident($2))[1] END",
         live = HistoryTable::LIVE,
     );
-    let invalid: Vec<String> = sqlx::query_scalar(AssertSqlSafe(sql))
-        .persistent(false)
-        .bind(table)
-        .bind(name)
-        .bind(id.as_str())
-        .fetch_all(&mut *conn)
-        .await
-        .map_err(during())?;
+    let question = sqlx::query_as(AssertSqlSafe(sql)).bind(table).bind(name).bind(id.as_str());
+    let invalid = ask::rows(conn, question, format!("look for an invalid index of {table}")).await?;
+    let invalid: Vec<String> = invalid.into_iter().map(|(index,)| index).collect();
     for index in &invalid {
         drop_index(conn, index).await?;
     }
@@ -81,19 +71,16 @@ pub(super) async fn drop_invalid(
 /// Finishes to detach a partition of which that was begun; says whether there was one.
 pub(super) async fn finish_detach(conn: &mut PgConnection, effect: &Effect) -> Result<bool, Error> {
     let Effect::Detach { partition } = effect else { return Ok(false) };
-    let during = || Error::during(format!("finish to detach {partition}"));
-    let found: Option<(String, String)> = sqlx::query_as(
+    let action = format!("finish to detach {partition}");
+    let question = sqlx::query_as(
         "SELECT inhparent::regclass::text, inhrelid::regclass::text FROM pg_inherits \
          WHERE inhrelid = to_regclass($1) AND inhdetachpending",
     )
-    .persistent(false)
-    .bind(partition)
-    .fetch_optional(&mut *conn)
-    .await
-    .map_err(during())?;
-    let Some((parent, quoted)) = found else { return Ok(false) };
+    .bind(partition);
+    let found: Vec<(String, String)> = ask::rows(conn, question, &action).await?;
+    let Some((parent, quoted)) = found.into_iter().next() else { return Ok(false) };
     let sql = format!("ALTER TABLE {parent} DETACH PARTITION {quoted} FINALIZE");
-    sqlx::raw_sql(AssertSqlSafe(sql)).execute(conn).await.map_err(during())?;
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(conn).await.map_err(Error::during(action))?;
     Ok(true)
 }
 
@@ -135,12 +122,7 @@ async fn has_happened(conn: &mut PgConnection, effect: &Effect) -> Result<Option
         Effect::Repeatable => return Ok(Some(false)),
         Effect::CreateIndex { name: None, .. } | Effect::Unknown => return Ok(None),
     };
-    let happened = sqlx::query_scalar(sql)
-        .persistent(false)
-        .bind(name)
-        .bind(more)
-        .fetch_one(conn)
-        .await
-        .map_err(Error::during("ask whether the statement under way has run"))?;
+    let question = sqlx::query_as(sql).bind(name).bind(more);
+    let (happened,) = ask::row(conn, question, "ask whether the statement under way has run").await?;
     Ok(Some(happened))
 }

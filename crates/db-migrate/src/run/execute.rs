@@ -1,11 +1,12 @@
 //! Runs a script segment by segment, with its row of history.
 
-use super::alone::is_discard_all;
 use super::attempt::{Attempt, Record, write_as_ourselves};
 use super::options::in_milliseconds;
+use super::pooled::{self, Pooled, changes_session};
 use super::retry::{is_worth_it, pause_after};
+use super::settings::{Reach, prepare};
 use super::watch::{Tell, Watch};
-use super::{Blocker, DeployLock, Event, Options, Settings, lock};
+use super::{Blocker, Event, Options, Settings, lock};
 use crate::history::{Begun, Statements};
 use crate::migration::{Body, Script};
 use crate::script::{Class, Segment, Statement};
@@ -13,6 +14,7 @@ use crate::{Error, HistoryTable, Left, Migration};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use std::collections::BTreeSet;
 use std::ops::Range;
+use std::sync::atomic::AtomicI32;
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
@@ -62,13 +64,13 @@ impl<'r> Runner<'r> {
         options: &'r Options,
         tell: Tell<'r>,
     ) -> Result<Self, Error> {
-        super::settings::prepare(conn, options).await?;
-        let settings = Settings::read(conn).await?;
-        let watch = Watch::open(conn, options).await?;
-        let statements = match options.deploy_lock {
-            DeployLock::Session => Statements::Prepared,
-            DeployLock::Transaction => Statements::Unnamed,
+        let (pid, statements) = if options.is_pooled() {
+            (0, Statements::Unnamed)
+        } else {
+            (prepare(conn, options, Reach::Session).await?, Statements::Prepared)
         };
+        let settings = Settings::read(conn, options).await?;
+        let watch = Watch::new(pid, options);
         Ok(Self { conn, history: history.with(statements), options, tell, watch, settings })
     }
 
@@ -92,15 +94,7 @@ impl<'r> Runner<'r> {
                 self.together(migration, direction, script, 0..0, None, Record::Whole(start)).await
             }
         };
-        // What pg_dump writes begins by emptying the search path, for the whole session.
-        let changes = |statement: &Statement| {
-            matches!(statement.class, Class::Session | Class::Temporary)
-                || is_discard_all(statement)
-                || statement.text.to_ascii_lowercase().contains("set_config")
-        };
-        if outcome.is_ok()
-            && (matches!(script.body, Body::Code(_)) || script.statements().iter().any(changes))
-        {
+        if outcome.is_ok() && changes_session(script) {
             self.settings.restore(self.conn).await?;
         }
         outcome.map(|()| start.elapsed())
@@ -139,6 +133,9 @@ impl<'r> Runner<'r> {
             let segments = script.segments(&learned);
             if let Some(at) = segments.unsound.first() {
                 return Err(Error::Unsound { file: script.file.clone(), what: format!("{at:?}") });
+            }
+            if self.options.is_pooled() {
+                pooled::refuse(script, &segments.segments, self.options)?;
             }
             let rest: Vec<Segment> =
                 segments.segments.into_iter().filter(|segment| segment.range().end > place.from).collect();
@@ -193,7 +190,7 @@ impl<'r> Runner<'r> {
             if let Err(error) = outcome {
                 // The error of the statement is worth more than one of writing it down.
                 let text = db_core::with_causes(&error);
-                let _ = self.history.progress(self.conn, &migration.id, range.start, Some(&text)).await;
+                let _ = self.remember(migration, range.start, &text).await;
                 return Err(half(error));
             }
             place.from = range.end;
@@ -210,17 +207,29 @@ impl<'r> Runner<'r> {
         direction: Direction,
         script: &Script,
     ) -> Result<(), Error> {
-        if direction == Direction::Down {
-            return self.history.turn_back(self.conn, &migration.id, script.len(), &script.text).await;
+        let mut tx = self.history.begin(self.conn).await?;
+        match direction {
+            Direction::Up => self.history.insert(&mut tx, migration, Begun::Running, None).await?,
+            Direction::Down => {
+                self.history.turn_back(&mut tx, &migration.id, script.len(), &script.text).await?;
+            }
         }
-        let during = || Error::during(format!("record that {} begins", migration.label));
-        let mut tx = self.conn.begin().await.map_err(during())?;
-        self.history.insert(&mut tx, migration, Begun::Running, None).await?;
-        tx.commit().await.map_err(during())
+        self.history.commit(tx).await
+    }
+
+    /// Records what stopped a migration that is under way.
+    async fn remember(&mut self, migration: &Migration, done: usize, error: &str) -> Result<(), Error> {
+        let mut tx = self.history.begin(self.conn).await?;
+        self.history.progress(&mut tx, &migration.id, done, Some(error)).await?;
+        self.history.commit(tx).await
     }
 
     /// What statements that are done have made of the session for those that are not: settings, temporary tables.
     pub(super) async fn replay_settings(&mut self, script: &Script, from: usize) -> Result<(), Error> {
+        // Behind a pooler it is done in each transaction.
+        if self.options.is_pooled() {
+            return Ok(());
+        }
         let of_session = |found: &&Statement| matches!(found.class, Class::Session | Class::Temporary);
         for statement in script.statements()[..from].iter().filter(of_session) {
             let replayed =
@@ -253,9 +262,10 @@ impl<'r> Runner<'r> {
         let begin = begin.map_or("BEGIN", |at| &*script.statements()[at].text);
         let begin =
             format!("{begin}; SET LOCAL lock_timeout = {}", in_milliseconds(self.options.lock_timeout));
-        let history = self.history.clone();
+        let (history, pid) = (self.history.clone(), self.watch.pid());
+        let (begin, pooled) = (&*begin, self.pooled(&pid));
         let attempt =
-            Attempt { history: &history, migration, direction, script, range, begin: &begin, record };
+            Attempt { history: &history, migration, direction, script, range, begin, pooled, record };
         let mut blockers = Vec::new();
         for number in 1.. {
             let work = attempt.run(&mut *self.conn);
@@ -269,6 +279,14 @@ impl<'r> Runner<'r> {
             self.pause(&migration.label, began, number, error, &blockers).await?;
         }
         Ok(())
+    }
+
+    /// What a transaction needs behind a pooler, if there is one.
+    fn pooled<'p>(&self, pid: &'p AtomicI32) -> Option<Pooled<'p>>
+    where
+        'r: 'p,
+    {
+        self.options.is_pooled().then_some(Pooled { options: self.options, pid })
     }
 
     /// Waits before the next attempt, or gives the error back when the deadline is over.
@@ -291,12 +309,13 @@ impl<'r> Runner<'r> {
 
     /// Runs scripts of the project's around its migrations, each in a transaction of its own.
     pub(super) async fn hook(&mut self, scripts: &[Script]) -> Result<(), Error> {
+        let pid = self.watch.pid();
         for script in scripts {
-            let began = Instant::now();
+            let (began, pooled) = (Instant::now(), self.pooled(&pid));
             let begin =
                 format!("BEGIN; SET LOCAL lock_timeout = {}", in_milliseconds(self.options.lock_timeout));
             for number in 1.. {
-                let work = super::hooks::once(&mut *self.conn, script, Some(&begin));
+                let work = super::hooks::once(&mut *self.conn, script, Some(&begin), pooled.as_ref());
                 let (outcome, blockers) = self.watch.during(&script.file, &mut *self.tell, work).await;
                 match outcome {
                     Err(error) if is_worth_it(&error) => {
@@ -317,6 +336,10 @@ impl<'r> Runner<'r> {
     }
 
     async fn set_lock_timeout(&mut self, value: &str) -> Result<(), Error> {
+        // Behind a pooler it could only be set for a transaction.
+        if self.options.is_pooled() {
+            return Ok(());
+        }
         sqlx::query("SELECT set_config('lock_timeout', $1, false)")
             .persistent(false)
             .bind(value)
@@ -338,7 +361,9 @@ impl<'r> Runner<'r> {
         script: &Script,
         record: Record,
     ) -> Result<(), Error> {
-        write_as_ourselves(self.conn, &self.history, migration, direction, script, record).await
+        let mut tx = self.history.begin(self.conn).await?;
+        write_as_ourselves(&mut tx, &self.history, migration, direction, script, record).await?;
+        self.history.commit(tx).await
     }
 }
 

@@ -1,5 +1,6 @@
 //! Runs what a project wants run around its migrations.
 
+use super::pooled::Pooled;
 use super::send::send;
 use crate::migration::Script;
 use crate::{Error, Left};
@@ -27,20 +28,31 @@ impl Hooks {
 }
 
 /// One of them, all of it or nothing.
-pub(super) async fn once(conn: &mut PgConnection, script: &Script, begin: Option<&str>) -> Result<(), Error> {
+pub(super) async fn once(
+    conn: &mut PgConnection,
+    script: &Script,
+    begin: Option<&str>,
+    pooled: Option<&Pooled<'_>>,
+) -> Result<(), Error> {
     let begun = match begin {
         Some(begin) => conn.begin_with(AssertSqlSafe(begin.to_owned())).await,
         None => conn.begin().await,
     };
     let mut tx = begun.map_err(Error::during(format!("begin a transaction for {}", script.file)))?;
+    if let Some(pooled) = pooled {
+        pooled.enter(&mut tx, script, 0).await?;
+    }
     send(&mut tx, script, 0..script.len(), Left::Nothing, &script.file, &mut |_| {}).await?;
+    if let Some(pooled) = pooled {
+        pooled.leave(&mut tx, script).await?;
+    }
     tx.commit().await.map_err(Error::during(format!("commit {}", script.file)))
 }
 
 /// All of them, as far as the transaction of the caller goes.
 pub(crate) async fn run(conn: &mut PgConnection, scripts: &[Script]) -> Result<(), Error> {
     for script in scripts {
-        once(conn, script, None).await?;
+        once(conn, script, None, None).await?;
     }
     Ok(())
 }

@@ -10,8 +10,9 @@
 use super::{DeployLock, Event, Options};
 use crate::Error;
 use rand::Rng;
-use sqlx::{Connection, FromRow, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, FromRow, PgConnection, Row};
 use std::fmt;
+use std::pin::pin;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
@@ -21,6 +22,9 @@ const KEY: i64 = 0x6462_2d6d_6967_7261;
 /// Asked again after this, then after twice as long, up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+
+/// How soon it is noticed that a lock held aside is lost.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Who holds the lock.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
@@ -73,6 +77,30 @@ pub(crate) async fn acquire(
 }
 
 impl Lock {
+    /// Does the work, unless the session that holds the lock aside is lost meanwhile: a pooler may end it.
+    ///
+    /// # Cancel safety
+    /// The work is dropped.
+    pub(crate) async fn keeping<T>(
+        &mut self,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let Some(aside) = &mut self.aside else { return work.await };
+        let mut work = pin!(work);
+        loop {
+            tokio::select! {
+                biased;
+                outcome = &mut work => return outcome,
+                () = sleep(LOOK_EVERY) => {}
+            }
+            tokio::select! {
+                biased;
+                outcome = &mut work => return outcome,
+                there = aside.ping() => there.map_err(|source| Error::LockLost { source })?,
+            }
+        }
+    }
+
     /// Lets go of the lock after a run. The error of the run comes first: it may be that the connection is gone, and the
     /// lock with it.
     pub(crate) async fn release<T>(
@@ -127,16 +155,14 @@ pub(super) fn jittered(pause: Duration) -> Duration {
 async fn try_lock(conn: &mut PgConnection, scope: Scope) -> Result<bool, Error> {
     let during = || Error::during("ask for the migration lock");
     let sql = match scope {
-        Scope::Session => "SELECT pg_try_advisory_lock($1)",
-        Scope::Transaction => {
-            // In a transaction that stays open when the answer is yes.
-            let begin = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = 0";
-            sqlx::raw_sql(begin).execute(&mut *conn).await.map_err(during())?;
-            "SELECT pg_try_advisory_xact_lock($1)"
-        }
+        Scope::Session => format!("SELECT pg_try_advisory_lock({KEY})"),
+        // In a transaction that stays open when the answer is yes.
+        Scope::Transaction => format!(
+            "BEGIN; SET LOCAL idle_in_transaction_session_timeout = 0; SELECT pg_try_advisory_xact_lock({KEY})"
+        ),
     };
-    let got: bool =
-        sqlx::query_scalar(sql).persistent(false).bind(KEY).fetch_one(&mut *conn).await.map_err(during())?;
+    let got = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_one(&mut *conn).await;
+    let got: bool = got.and_then(|row| row.try_get(0)).map_err(during())?;
     if !got && scope == Scope::Transaction {
         sqlx::raw_sql("ROLLBACK").execute(conn).await.map_err(during())?;
     }
@@ -144,8 +170,7 @@ async fn try_lock(conn: &mut PgConnection, scope: Scope) -> Result<bool, Error> 
 }
 
 async fn unlock(conn: &mut PgConnection) -> Result<(), Error> {
-    sqlx::query("SELECT pg_advisory_unlock($1)")
-        .bind(KEY)
+    sqlx::raw_sql(AssertSqlSafe(format!("SELECT pg_advisory_unlock({KEY})")))
         .execute(conn)
         .await
         .map_err(Error::during("release the migration lock"))?;
@@ -154,10 +179,9 @@ async fn unlock(conn: &mut PgConnection) -> Result<(), Error> {
 
 /// A session may take its lock twice, and would then have to let go twice.
 async fn release_leftover(conn: &mut PgConnection) -> Result<(), Error> {
-    let own: i32 = sqlx::query_scalar("SELECT pg_backend_pid()")
-        .fetch_one(&mut *conn)
-        .await
-        .map_err(Error::during("read the number of the session"))?;
+    let own = sqlx::raw_sql("SELECT pg_backend_pid()").fetch_one(&mut *conn).await;
+    let own: i32 =
+        own.and_then(|row| row.try_get(0)).map_err(Error::during("read the number of the session"))?;
     match holder(conn).await? {
         Some(holder) if holder.pid == own => unlock(conn).await,
         _ => Ok(()),
@@ -166,17 +190,16 @@ async fn release_leftover(conn: &mut PgConnection) -> Result<(), Error> {
 
 /// Who holds the lock, if anybody does.
 pub(crate) async fn holder(conn: &mut PgConnection) -> Result<Option<Holder>, Error> {
-    sqlx::query_as(
+    let sql = format!(
         "SELECT activity.pid, coalesce(activity.application_name, '') AS application_name, \
                 activity.usename::text AS role, host(activity.client_addr) AS address \
          FROM pg_locks AS lock JOIN pg_stat_activity AS activity ON activity.pid = lock.pid \
          WHERE lock.locktype = 'advisory' AND lock.granted AND lock.objsubid = 1 \
            AND lock.database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
-           AND lock.classid::bigint = $1 >> 32 AND lock.objid::bigint = $1 & 4294967295",
-    )
-    .persistent(false)
-    .bind(KEY)
-    .fetch_optional(conn)
-    .await
-    .map_err(Error::during("ask who holds the migration lock"))
+           AND lock.classid::bigint = {KEY} >> 32 AND lock.objid::bigint = {KEY} & 4294967295"
+    );
+    let found = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_optional(conn).await;
+    found
+        .and_then(|row| row.map(|row| Holder::from_row(&row)).transpose())
+        .map_err(Error::during("ask who holds the migration lock"))
 }

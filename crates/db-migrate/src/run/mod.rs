@@ -10,6 +10,7 @@ mod execute;
 pub(crate) mod hooks;
 pub(crate) mod lock;
 mod options;
+mod pooled;
 mod rebuild;
 pub(crate) mod recover;
 pub(crate) mod rehearse;

@@ -48,12 +48,21 @@ pub enum DeployLock {
     /// The session that migrates; it goes with that.
     #[default]
     Session,
-    /// A transaction of a second session, for a pooler that hands out a server's session by the transaction, such as
+    /// A transaction of a second session, for a pooler that hands out a server's sessions by the transaction, such as
     /// PgBouncer. Needs [`Options::server`].
     ///
-    /// The lock itself needs nothing of the pooler. What is asked and recorded between transactions takes two messages to
-    /// one session, which a busy pooler may part: where there is a way past it, take that.
+    /// Nothing is counted on from one transaction to the next, and what a migration sets for its session is reset in the
+    /// same transaction. What cannot be had that way is refused as [`Error::BehindPooler`](crate::Error::BehindPooler)
+    /// before anything of its migration is run: a statement that runs by itself and needs a setting, or behind which
+    /// others would wait without a limit.
     Transaction,
+}
+
+impl Options {
+    /// Whether no session is ours.
+    pub(crate) fn is_pooled(&self) -> bool {
+        self.deploy_lock == DeployLock::Transaction
+    }
 }
 
 impl Default for Options {

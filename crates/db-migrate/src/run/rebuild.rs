@@ -2,23 +2,20 @@
 
 use super::evidence::drop_index;
 use super::{Event, Runner};
-use crate::Error;
+use crate::{Error, ask};
 use sqlx::{AssertSqlSafe, PgConnection};
 
 /// Indexes that no query uses and every write pays for, whoever left them: what a concurrent rebuild left behind is
 /// dropped, the others are rebuilt.
 pub(super) async fn rebuild_invalid(runner: &mut Runner<'_>) -> Result<(), Error> {
-    let invalid: Vec<(String, String)> = sqlx::query_as(
+    let question = sqlx::query_as(
         "SELECT indexrelid::regclass::text, class.relname::text FROM pg_index \
          JOIN pg_class AS class ON class.oid = indexrelid \
          WHERE NOT indisvalid AND class.relkind = 'i' AND class.relpersistence <> 't' \
            AND NOT EXISTS (SELECT FROM pg_stat_progress_create_index AS build WHERE build.index_relid = indexrelid) \
          ORDER BY 1",
-    )
-    .persistent(false)
-    .fetch_all(&mut *runner.conn)
-    .await
-    .map_err(Error::during("look for invalid indexes"))?;
+    );
+    let invalid: Vec<(String, String)> = ask::rows(runner.conn, question, "look for invalid indexes").await?;
     let mut failed = None;
     for (quoted, name) in invalid {
         // Others pass while it waits, so it may wait for as long as a migration may.
@@ -49,19 +46,16 @@ fn is_of_rebuild(name: &str) -> bool {
 async fn rebuild(conn: &mut PgConnection, quoted: &str) -> Result<(), Error> {
     let sql = format!("REINDEX INDEX CONCURRENTLY {quoted}");
     let Err(error) = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *conn).await else { return Ok(()) };
-    let left: Vec<String> = sqlx::query_scalar(
+    let question = sqlx::query_as(
         "SELECT made.indexrelid::regclass::text FROM pg_index AS made \
          JOIN pg_class AS class ON class.oid = made.indexrelid JOIN pg_index AS broken USING (indrelid) \
          JOIN pg_class AS old ON old.oid = broken.indexrelid \
          WHERE broken.indexrelid = to_regclass($1) AND NOT made.indisvalid \
            AND class.relname ~ '_ccnew[0-9]*$' AND starts_with(class.relname, left(old.relname, 40))",
     )
-    .persistent(false)
-    .bind(quoted)
-    .fetch_all(&mut *conn)
-    .await
-    .unwrap_or_default();
-    for index in &left {
+    .bind(quoted);
+    let left: Vec<(String,)> = ask::rows(conn, question, "look for what it left").await.unwrap_or_default();
+    for (index,) in &left {
         let _ = drop_index(conn, index).await;
     }
     Err(Error::during(format!("rebuild the invalid index {quoted}"))(error))

@@ -10,7 +10,7 @@ use super::{Direction, Done, Event, Options, Report, Rest, Runner, Settings, loc
 use crate::history::Ended;
 use crate::migration::Script;
 use crate::script::{Class, Effect, Segment, Statement, effect, split};
-use crate::{Applied, Error, Left, Migration, Migrations, Outcome};
+use crate::{Applied, Error, Left, Migration, MigrationId, Migrations, Outcome, ask};
 use sqlx::PgConnection;
 use std::time::Instant;
 
@@ -50,9 +50,9 @@ pub async fn recover(
     progress: &mut (dyn FnMut(&Event<'_>) + Send),
 ) -> Result<Report, Error> {
     refuse_read_only(conn).await?;
-    let lock = lock::acquire(conn, options, progress).await?;
+    let mut lock = lock::acquire(conn, options, progress).await?;
     let waited = lock.waited;
-    let outcome = recover_all(conn, migrations, how, options, progress).await;
+    let outcome = lock.keeping(Box::pin(recover_all(conn, migrations, how, options, progress))).await;
     let done = lock.release(conn, outcome).await?;
     Ok(Report { done, waited })
 }
@@ -66,7 +66,7 @@ async fn recover_all(
 ) -> Result<Vec<Done>, Error> {
     let history = migrations.history();
     let applied = history.read(conn).await?;
-    let before = Settings::read(conn).await?;
+    let before = Settings::read(conn, options).await?;
     let outcome = async {
         let mut runner = Runner::open(conn, history, options, progress).await?;
         let mut done = Vec::new();
@@ -115,7 +115,7 @@ async fn one(
         return undo(runner, migration, done).await;
     }
     if done == 0 && direction == Direction::Up {
-        runner.history.end(runner.conn, &row.id, Ended::Superseded).await?;
+        end(runner, &row.id, Ended::Superseded).await?;
     }
     let alone = row.statement_alone.filter(|at| *at >= done);
     runner.run(migration, direction, Rest { from: done, alone }).await?;
@@ -189,7 +189,9 @@ async fn settle(
         })?,
     };
     if happened {
-        runner.history.progress(runner.conn, &row.id, done + 1, None).await?;
+        let mut tx = runner.history.begin(runner.conn).await?;
+        runner.history.progress(&mut tx, &row.id, done + 1, None).await?;
+        runner.history.commit(tx).await?;
     }
     Ok(done + usize::from(happened))
 }
@@ -201,6 +203,12 @@ const NOT_THERE: [&str; 6] = ["42P01", "42703", "42704", "42883", "3F000", "3D00
 async fn undo(runner: &mut Runner<'_>, migration: &Migration, done: usize) -> Result<(), Error> {
     match &migration.down {
         _ if done == 0 => {}
+        Some(down) if runner.options.is_pooled() => {
+            let (file, line) = (down.file.clone(), down.line);
+            let (summary, reason) =
+                ("the way back".to_owned(), "is half a migration's, each statement with a limit");
+            return Err(Error::BehindPooler { file, line, summary, reason });
+        }
         Some(down) => {
             let up = migration.up.statements();
             let is_ours = |statement: &&Statement| !matches!(statement.class, Class::Begin | Class::Commit);
@@ -226,7 +234,13 @@ async fn undo(runner: &mut Runner<'_>, migration: &Migration, done: usize) -> Re
         }
         None => undo_indexes(runner, migration, done).await?,
     }
-    runner.history.end(runner.conn, &migration.id, Ended::Reverted).await
+    end(runner, &migration.id, Ended::Reverted).await
+}
+
+async fn end(runner: &mut Runner<'_>, id: &MigrationId, ended: Ended) -> Result<(), Error> {
+    let mut tx = runner.history.begin(runner.conn).await?;
+    runner.history.end(&mut tx, id, ended).await?;
+    runner.history.commit(tx).await
 }
 
 /// One statement of the way back, which lets others pass while it waits for a lock.
@@ -278,18 +292,16 @@ async fn undo_indexes(runner: &mut Runner<'_>, migration: &Migration, done: usiz
         }
     }
     for (name, table) in names {
-        let found: Option<String> = sqlx::query_scalar(
+        let question = sqlx::query_as(
             "SELECT indexrelid::regclass::text FROM pg_index JOIN pg_class AS class ON class.oid = indexrelid \
              WHERE indrelid = to_regclass($1) AND class.relname = (parse_ident($2))[1]",
         )
-        .persistent(false)
         .bind(&table)
-        .bind(&name)
-        .fetch_optional(&mut *runner.conn)
-        .await
-        .map_err(Error::during(format!("look for the index {name}")))?;
-        if let Some(quoted) = found {
-            drop_index(runner.conn, &quoted).await?;
+        .bind(&name);
+        let found: Vec<(String,)> =
+            ask::rows(runner.conn, question, format!("look for the index {name}")).await?;
+        for (quoted,) in &found {
+            drop_index(runner.conn, quoted).await?;
         }
     }
     Ok(())

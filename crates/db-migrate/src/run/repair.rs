@@ -23,8 +23,8 @@ pub async fn repair(
     progress: &mut (dyn FnMut(&Event<'_>) + Send),
 ) -> Result<Vec<Problem>, Error> {
     refuse_read_only(conn).await?;
-    let lock = lock::acquire(conn, options, progress).await?;
-    let outcome = accept_all(conn, migrations).await;
+    let mut lock = lock::acquire(conn, options, progress).await?;
+    let outcome = lock.keeping(accept_all(conn, migrations)).await;
     lock.release(conn, outcome).await
 }
 
@@ -72,8 +72,8 @@ pub async fn baseline(
     progress: &mut (dyn FnMut(&Event<'_>) + Send),
 ) -> Result<Vec<String>, Error> {
     refuse_read_only(conn).await?;
-    let lock = lock::acquire(conn, options, progress).await?;
-    let outcome = take(conn, migrations, to).await;
+    let mut lock = lock::acquire(conn, options, progress).await?;
+    let outcome = lock.keeping(take(conn, migrations, to)).await;
     lock.release(conn, outcome).await
 }
 

@@ -25,9 +25,9 @@ pub async fn revert(
     progress: &mut (dyn FnMut(&Event<'_>) + Send),
 ) -> Result<Report, Error> {
     refuse_read_only(conn).await?;
-    let lock = lock::acquire(conn, options, progress).await?;
+    let mut lock = lock::acquire(conn, options, progress).await?;
     let waited = lock.waited;
-    let outcome = revert_applied(conn, migrations, to, options, progress).await;
+    let outcome = lock.keeping(Box::pin(revert_applied(conn, migrations, to, options, progress))).await;
     let done = lock.release(conn, outcome).await?;
     Ok(Report { done, waited })
 }
@@ -58,7 +58,7 @@ async fn revert_applied(
         return Ok(Vec::new());
     }
     history.create(conn).await?;
-    let before = Settings::read(conn).await?;
+    let before = Settings::read(conn, options).await?;
     let outcome = async {
         let mut runner = Runner::open(conn, history, options, progress).await?;
         let mut done = Vec::with_capacity(steps.len());

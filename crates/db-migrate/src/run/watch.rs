@@ -3,14 +3,19 @@
 use super::{Blocker, Event, Options, Progress};
 use crate::script::masked;
 use crate::{Error, Server};
-use sqlx::PgConnection;
+use sqlx::{AssertSqlSafe, FromRow, PgConnection};
 use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
 use std::time::Duration;
-use tokio::time::{Instant, sleep};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
 
 /// No need to look at what is done by then.
 const FIRST_LOOK: Duration = Duration::from_millis(30);
 const NEXT_LOOK: Duration = Duration::from_millis(500);
+/// How long an answer is waited for when the work has failed meanwhile.
+const LATEST_ANSWER: Duration = Duration::from_millis(250);
 /// How long between two looks that are told.
 const TELL_EVERY: Duration = Duration::from_secs(2);
 /// Of the statement of who is in the way.
@@ -19,7 +24,8 @@ const MOST_CHARS: usize = 200;
 /// The second session, opened when there is something to look at.
 pub(super) struct Watch {
     session: Session,
-    pid: i32,
+    /// Of the session that is looked at; 0 while it is not known.
+    pid: Arc<AtomicI32>,
     /// Soon enough to see who blocks a statement before its lock timeout ends it.
     first_look: Duration,
 }
@@ -27,6 +33,8 @@ pub(super) struct Watch {
 enum Session {
     /// Not yet: most migrations are done before anybody would look.
     Due(Box<Server>),
+    /// Under way, from one attempt to the next where the server is far. It ends with this.
+    Opening(JoinSet<Result<PgConnection, Error>>),
     Open(Box<PgConnection>),
     /// There is no server to ask, or it could not be asked; that costs what would have been seen, nothing more.
     None,
@@ -34,9 +42,20 @@ enum Session {
 
 impl Session {
     async fn look(&mut self, pid: i32) -> Option<Seen> {
+        if pid == 0 {
+            return None;
+        }
         if let Self::Due(server) = self {
-            let opened = server.connect().await;
-            *self = opened.map_or(Self::None, |session| Self::Open(Box::new(session)));
+            let server = server.clone();
+            let mut opening = JoinSet::new();
+            opening.spawn(async move { server.connect().await });
+            *self = Self::Opening(opening);
+        }
+        if let Self::Opening(opening) = self {
+            *self = match opening.join_next().await {
+                Some(Ok(Ok(session))) => Self::Open(Box::new(session)),
+                _ => Self::None,
+            };
         }
         let Self::Open(session) = self else { return None };
         let seen = look(session, pid).await.ok();
@@ -51,18 +70,16 @@ impl Session {
 pub(super) type Tell<'t> = &'t mut (dyn FnMut(&Event<'_>) + Send);
 
 impl Watch {
-    /// Of the session `conn`.
-    pub(super) async fn open(conn: &mut PgConnection, options: &Options) -> Result<Self, Error> {
+    /// Of the session that this process serves; 0 where that is not known yet.
+    pub(super) fn new(pid: i32, options: &Options) -> Self {
         let first_look = FIRST_LOOK.min(options.lock_timeout / 3);
-        let Some(server) = &options.server else {
-            return Ok(Self { session: Session::None, pid: 0, first_look });
-        };
-        let pid = sqlx::query_scalar("SELECT pg_backend_pid()")
-            .persistent(false)
-            .fetch_one(conn)
-            .await
-            .map_err(Error::during("read the number of the session"))?;
-        Ok(Self { session: Session::Due(Box::new(server.clone())), pid, first_look })
+        let session = options.server.clone().map_or(Session::None, |server| Session::Due(Box::new(server)));
+        Self { session, pid: Arc::new(pid.into()), first_look }
+    }
+
+    /// Where the number of the process is, for whoever comes to know it.
+    pub(super) fn pid(&self) -> Arc<AtomicI32> {
+        Arc::clone(&self.pid)
     }
 
     /// Does the work, and returns with its outcome who blocked it when it was last looked at.
@@ -73,9 +90,9 @@ impl Watch {
         &mut self,
         label: &str,
         tell: Tell<'_>,
-        work: impl Future<Output = T>,
-    ) -> (T, Vec<Blocker>) {
-        let (pid, mut blockers) = (self.pid, Vec::new());
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> (Result<T, Error>, Vec<Blocker>) {
+        let mut blockers = Vec::new();
         let mut work = pin!(work);
         let (mut pause, mut told) = (self.first_look, Instant::now());
         loop {
@@ -84,10 +101,20 @@ impl Watch {
                 outcome = &mut work => return (outcome, blockers),
                 () = sleep(pause), if !matches!(self.session, Session::None) => {}
             }
+            let pid = self.pid.load(Relaxed);
+            let mut looking = pin!(self.session.look(pid));
             let seen = tokio::select! {
                 biased;
-                outcome = &mut work => return (outcome, blockers),
-                seen = self.session.look(pid) => seen,
+                outcome = &mut work => {
+                    // The server looked while the work was still waiting; its answer may take its time to come.
+                    let late = match outcome {
+                        Err(_) => timeout(LATEST_ANSWER, looking).await.ok().flatten(),
+                        Ok(_) => None,
+                    };
+                    let seen = late.map(|seen| seen.blockers).filter(|seen| !seen.is_empty());
+                    return (outcome, seen.unwrap_or(blockers));
+                }
+                seen = &mut looking => seen,
             };
             if let Some(seen) = seen {
                 if let Some(progress) = seen.progress.filter(|_| told.elapsed() >= TELL_EVERY) {
@@ -108,33 +135,31 @@ struct Seen {
     progress: Option<Progress>,
 }
 
+/// Each question is one message with nothing to prepare: the server must look before it gives up the wait.
 async fn look(session: &mut PgConnection, pid: i32) -> Result<Seen, sqlx::Error> {
-    let mut blockers: Vec<Blocker> = sqlx::query_as(
+    let blockers = format!(
         "SELECT DISTINCT activity.pid, coalesce(activity.application_name, '') AS application_name, \
                 activity.usename::text AS role, coalesce(activity.state, 'unknown') AS state, \
                 coalesce(activity.query, '') AS query, \
                 coalesce(extract(epoch FROM clock_timestamp() - activity.xact_start), 0)::float8 AS age_seconds \
-         FROM unnest(pg_blocking_pids($1)) AS blocker (pid) JOIN pg_stat_activity AS activity USING (pid) \
-         ORDER BY age_seconds DESC LIMIT 5",
-    )
-    .bind(pid)
-    .fetch_all(&mut *session)
-    .await?;
+         FROM unnest(pg_blocking_pids({pid})) AS blocker (pid) JOIN pg_stat_activity AS activity USING (pid) \
+         ORDER BY age_seconds DESC LIMIT 5"
+    );
+    let progress = format!(
+        "SELECT phase, CASE WHEN blocks_total > 0 THEN blocks_done ELSE lockers_done END AS done, \
+                CASE WHEN blocks_total > 0 THEN blocks_total ELSE lockers_total END AS total \
+         FROM pg_stat_progress_create_index WHERE pid = {pid} \
+         UNION ALL SELECT 'vacuum: ' || phase, heap_blks_scanned, heap_blks_total \
+         FROM pg_stat_progress_vacuum WHERE pid = {pid} \
+         UNION ALL SELECT lower(command) || ': ' || phase, heap_blks_scanned, heap_blks_total \
+         FROM pg_stat_progress_cluster WHERE pid = {pid}"
+    );
+    let rows = sqlx::raw_sql(AssertSqlSafe(blockers)).fetch_all(&mut *session).await?;
+    let mut blockers: Vec<Blocker> = rows.iter().map(FromRow::from_row).collect::<Result<_, _>>()?;
     // Literals may be somebody's data, and an error goes to logs.
     for blocker in &mut blockers {
         blocker.query = masked(&blocker.query, MOST_CHARS);
     }
-    let progress = sqlx::query_as(
-        "SELECT phase, CASE WHEN blocks_total > 0 THEN blocks_done ELSE lockers_done END AS done, \
-                CASE WHEN blocks_total > 0 THEN blocks_total ELSE lockers_total END AS total \
-         FROM pg_stat_progress_create_index WHERE pid = $1 \
-         UNION ALL SELECT 'vacuum: ' || phase, heap_blks_scanned, heap_blks_total \
-         FROM pg_stat_progress_vacuum WHERE pid = $1 \
-         UNION ALL SELECT lower(command) || ': ' || phase, heap_blks_scanned, heap_blks_total \
-         FROM pg_stat_progress_cluster WHERE pid = $1",
-    )
-    .bind(pid)
-    .fetch_optional(session)
-    .await?;
-    Ok(Seen { blockers, progress })
+    let row = sqlx::raw_sql(AssertSqlSafe(progress)).fetch_optional(session).await?;
+    Ok(Seen { blockers, progress: row.map(|row| FromRow::from_row(&row)).transpose()? })
 }

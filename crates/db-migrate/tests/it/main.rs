@@ -28,6 +28,7 @@ mod lint_catalogue;
 #[cfg(feature = "lint")]
 mod lint_true;
 mod lock;
+mod pooler;
 mod rehearse;
 mod rehearse_blocked;
 mod rehearse_cancelled;

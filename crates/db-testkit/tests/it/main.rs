@@ -1,5 +1,7 @@
 //! The kit itself, against a server.
 
+mod pooler;
+
 use db_testkit::{empty_db, fresh_db, server_url};
 use futures_util::FutureExt;
 use sqlx::{Connection, PgConnection};

@@ -10,7 +10,7 @@ mod text;
 pub(crate) use args::LintArgs;
 
 use super::files;
-use crate::database::{self, Missing, Target};
+use crate::database::{self, Missing, Place};
 use crate::output::{self, Format};
 use crate::{Exit, Failed};
 use args::Output;
@@ -91,14 +91,14 @@ async fn known(args: &LintArgs, migrations: &Migrations) -> Result<Option<Known>
     if args.offline || !configured {
         return Ok(None);
     }
-    let target = Target::open(&args.database, Missing::Refuse, None).await?;
-    let mut lease = target.database.pool().acquire().await?;
-    let read = match read_catalogue(&mut lease).await {
-        Ok(catalogue) => migrations.history().read(&mut lease).await.map(|applied| (catalogue, applied)),
-        Err(error) => Err(error),
+    let place = Place::open(&args.database, Missing::Refuse).await?;
+    let read = async {
+        let mut conn = place.server.connect().await?;
+        let catalogue = read_catalogue(&mut conn).await?;
+        Ok::<_, db_migrate::Error>((catalogue, migrations.history().read(&mut conn).await?))
     };
-    drop(lease);
-    target.close().await;
+    let read = read.await;
+    place.close().await;
     let (catalogue, applied) = read?;
     let catalogue = match args.search_path() {
         Some(schemas) => catalogue.with_search_path(schemas),

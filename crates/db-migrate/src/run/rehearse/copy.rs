@@ -39,8 +39,8 @@ pub(super) async fn run(server: &Server, job: &Job<'_>, tell: Tell<'_>) -> Resul
     let outcome = async {
         let mut conn = scratch.server().connect().await?;
         let options = options_there(server, job.options).await?;
-        settings::prepare(&mut conn, &options).await?;
-        let settings = Settings::read(&mut conn).await?;
+        settings::prepare(&mut conn, &options, settings::Reach::Session).await?;
+        let settings = Settings::read(&mut conn, &options).await?;
         let existing = existing(&mut conn, job.migrations.history()).await?;
         let failed = Copy { conn, job, settings, existing }.run(&mut migrations, tell).await.err();
         Ok::<_, Error>(failed)

@@ -33,9 +33,9 @@ pub(super) struct Outcome {
 
 /// Runs everything and rolls it back; again from the beginning where it does not get a lock.
 pub(super) async fn run(conn: &mut PgConnection, job: &Job<'_>, tell: Tell<'_>) -> Result<Outcome, Error> {
-    settings::prepare(conn, job.options).await?;
-    let settings = Settings::read(conn).await?;
-    let mut watch = Watch::open(conn, job.options).await?;
+    let pid = settings::prepare(conn, job.options, settings::Reach::Session).await?;
+    let settings = Settings::read(conn, job.options).await?;
+    let mut watch = Watch::new(pid, job.options);
     let (began, mut outcome) = (Instant::now(), Outcome::default());
     loop {
         outcome.attempts += 1;

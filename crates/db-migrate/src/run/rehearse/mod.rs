@@ -72,6 +72,9 @@ pub async fn rehearse(
     options: &Options,
     progress: &mut (dyn FnMut(&Event<'_>) + Send),
 ) -> Result<Rehearsal, Error> {
+    if options.is_pooled() {
+        return Err(Error::RehearsedBehindPooler);
+    }
     let mut conn = server.connect().await?;
     refuse_read_only(&mut conn).await?;
     let lock = lock::acquire(&mut conn, options, progress).await?;
