@@ -107,6 +107,18 @@ impl HistoryTable {
         Ok(newer)
     }
 
+    /// Whether a migration began and has not finished.
+    pub(crate) async fn is_under_way(
+        &self,
+        conn: &mut PgConnection,
+        id: &MigrationId,
+    ) -> Result<bool, Error> {
+        let sql = format!("SELECT EXISTS (SELECT FROM {self} WHERE id = $1 AND outcome = 'running')");
+        let question = sqlx::query_as(AssertSqlSafe(sql)).bind(id.as_str());
+        let (there,) = ask::row(conn, question, format!("ask whether {id} is under way")).await?;
+        Ok(there)
+    }
+
     /// Records that a statement of a migration that is under way is about to be run by itself, as the server will have it.
     pub(crate) async fn begin_alone(
         &self,

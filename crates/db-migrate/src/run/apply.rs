@@ -163,6 +163,9 @@ async fn remember(
     error: &str,
 ) -> Result<(), Error> {
     let mut tx = history.begin(conn).await?;
-    history.insert(&mut tx, migration, begun, Some(error)).await?;
+    // One that came half way has a row that says so, and what stopped it.
+    if !history.is_under_way(&mut tx, &migration.id).await? {
+        history.insert(&mut tx, migration, begun, Some(error)).await?;
+    }
     history.commit(tx).await
 }

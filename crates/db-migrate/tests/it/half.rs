@@ -43,6 +43,26 @@ async fn half_applied_is_seen_and_refused() {
     .await;
 }
 
+#[tokio::test]
+async fn one_that_cannot_be_recorded_is_under_way_and_nothing_else() {
+    const UNWRITABLE: Embedded = outside(
+        "0002_unwritable",
+        "INSERT INTO notes VALUES (1); ALTER TABLE db_migrations ADD CHECK (statements_done < 2);",
+    );
+    empty_db(|db| async move {
+        let mut conn = db.connect().await;
+        let error = apply(&mut conn, &[NOTES, UNWRITABLE]).await.expect_err("its record breaks the check");
+        assert!(matches!(error, Error::Database { .. }), "{error}");
+        let rows: Vec<(String, i32)> =
+            sqlx::query_as("SELECT outcome, statements_done FROM db_migrations WHERE id = '0002'")
+                .fetch_all(&mut conn)
+                .await
+                .expect("the history");
+        assert_eq!(rows, [("running".to_owned(), 1)]);
+    })
+    .await;
+}
+
 async fn mend(conn: &mut PgConnection, items: &[Embedded], way: Way) -> Result<Report, Error> {
     let how = Recover { way, ..Recover::default() };
     db_migrate::recover(conn, &set(items), how, &Options::default(), &mut |_| {}).await
