@@ -9,6 +9,7 @@ use db_config::{Config, Loader};
 use db_embedded::{InstallPolicy, Mode, Options, Origin, Postgres};
 use db_facade::{Builder, Database};
 use db_migrate::Server;
+use sqlx::PgConnection;
 use std::{
     io::{IsTerminal, Write, stderr, stdin},
     sync::Arc,
@@ -80,6 +81,16 @@ impl Place {
         Ok(Self { server: db_facade::migration_server(&found.config).await?, postgres: found.postgres })
     }
 
+    /// The same with a session there.
+    pub(crate) async fn open_session(
+        args: &DatabaseArgs,
+        missing: Missing,
+    ) -> Result<(Self, PgConnection), Failed> {
+        let found = Found::look(args, missing, None).await?;
+        let (server, conn) = db_facade::migration_session(&found.config).await?;
+        Ok((Self { server, postgres: found.postgres }, conn))
+    }
+
     /// Stops the server if this command started it.
     pub(crate) async fn close(self) {
         if let Some(postgres) = self.postgres {
@@ -97,11 +108,7 @@ struct Found {
 
 impl Found {
     async fn look(args: &DatabaseArgs, missing: Missing, connections: Option<u32>) -> Result<Self, Failed> {
-        let config = match &args.database_url {
-            Some(url) => checked(&loader(&args.settings).set("database.url", url.expose()))?,
-            None => load(&args.settings)?,
-        };
-        if config.postgres.is_configured() {
+        if let Some(config) = configured(args)? {
             let server = config.url_masked();
             return Ok(Self { config, server, postgres: None });
         }
@@ -123,6 +130,15 @@ impl Found {
         };
         Ok(Self { config: checked(&loader)?, server, postgres: Some(postgres) })
     }
+}
+
+/// The configuration, where it says which database; asks no server.
+pub(crate) fn configured(args: &DatabaseArgs) -> Result<Option<Config>, Failed> {
+    let config = match &args.database_url {
+        Some(url) => checked(&loader(&args.settings).set("database.url", url.expose()))?,
+        None => load(&args.settings)?,
+    };
+    Ok(config.postgres.is_configured().then_some(config))
 }
 
 /// The configuration from its file, `.env` and the environment.

@@ -60,7 +60,11 @@ impl fmt::Display for Failed {
 
 /// What helps against a server that cannot be reached, or says no.
 fn advice(error: &db_pool::Error) -> Option<&'static str> {
-    match error.connect_error()?.fault {
+    advice_on(error.connect_error()?.fault)
+}
+
+fn advice_on(fault: Fault) -> Option<&'static str> {
+    match fault {
         Fault::Password | Fault::Denied => {
             Some("correct the user or password; `db config explain` shows where each comes from")
         }
@@ -80,10 +84,35 @@ fn advice(error: &db_pool::Error) -> Option<&'static str> {
     }
 }
 
+/// The same for a session beside the pool.
+fn advice_beside(error: &db_migrate::Error) -> Option<&'static str> {
+    let db_migrate::Error::Database { source, .. } = error else { return None };
+    let fault = match source {
+        sqlx::Error::Io(_) => Fault::Unreachable,
+        sqlx::Error::Tls(_) => Fault::Tls,
+        sqlx::Error::Database(error) => match &*error.code()? {
+            "28P01" => Fault::Password,
+            "28000" => Fault::Denied,
+            "3D000" => Fault::UnknownDatabase,
+            "53300" => Fault::TooManyConnections,
+            _ => return None,
+        },
+        _ => return None,
+    };
+    advice_on(fault)
+}
+
+impl From<db_migrate::Error> for Failed {
+    fn from(error: db_migrate::Error) -> Self {
+        Self::of(&error).help(advice_beside(&error))
+    }
+}
+
 impl From<db_facade::Error> for Failed {
     fn from(error: db_facade::Error) -> Self {
         let help = match &error {
             db_facade::Error::Pool(pool) => advice(pool),
+            db_facade::Error::Migrate(error) => advice_beside(error),
             _ => None,
         };
         let failed = Self::of(&error).help(help);
@@ -126,7 +155,6 @@ macro_rules! failed_from {
 failed_from!(
     db_migrate::backup::BackupError,
     db_embedded::Error,
-    db_migrate::Error,
     db_migrate::SquashError,
     db_migrate::PinError,
     db_tasks::Error,

@@ -57,12 +57,11 @@ impl Database {
         options: &db_migrate::Options,
         tell: &mut (dyn FnMut(&db_migrate::Event<'_>) + Send),
     ) -> Result<db_migrate::Report, crate::Error> {
-        let server = match &options.server {
-            Some(server) => server.clone(),
-            None => self.migration_server().await?,
-        };
         // The deploy lock and what migrations set belong to the session: it must not outlive this call.
-        let mut conn = server.connect().await?;
+        let (server, mut conn) = match &options.server {
+            Some(server) => (server.clone(), server.connect().await?),
+            None => self.beside.session().await?,
+        };
         let options = db_migrate::Options { server: Some(server), ..options.clone() };
         Ok(db_migrate::apply(&mut conn, &self.migrations, &options, tell).await?)
     }

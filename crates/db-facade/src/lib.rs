@@ -36,7 +36,7 @@ pub use database::Database;
 pub use error::Error;
 pub use health::Health;
 #[cfg(feature = "migrate")]
-pub use migrations::migration_server;
+pub use migrations::{migration_server, migration_session};
 
 pub use db_config;
 #[cfg(feature = "migrate")]

@@ -6,6 +6,7 @@ use db_config::{Config, Pem, TlsConfig};
 use db_core::{Finding, PasswordProvider, Probe, Status, with_causes};
 use db_migrate::{Migrations, PemSource, Server, status};
 use db_pool::Pool;
+use sqlx::PgConnection;
 use sqlx::postgres::PgConnectOptions;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +26,14 @@ pub(crate) struct Beside {
 /// [`Error::Unsupported`] and [`Error::Password`] when the password's provider fails.
 pub async fn migration_server(config: &Config) -> Result<Server, Error> {
     Beside::new(config)?.server().await
+}
+
+/// The same with a session there, which is nobody else's.
+///
+/// # Errors
+/// Those of [`migration_server`], and [`Error::Migrate`] when no session can be had within `database.connect_timeout`.
+pub async fn migration_session(config: &Config) -> Result<(Server, PgConnection), Error> {
+    Beside::new(config)?.session().await
 }
 
 impl Beside {
@@ -48,6 +57,24 @@ impl Beside {
         }
         Ok(server)
     }
+
+    /// The password is asked for once more where the server refuses it: it may just have changed.
+    pub(crate) async fn session(&self) -> Result<(Server, PgConnection), Error> {
+        let server = self.server().await?;
+        match server.connect().await {
+            Err(error) if is_refused_password(&error) => {
+                let server = self.server().await?;
+                let conn = server.connect().await?;
+                Ok((server, conn))
+            }
+            conn => Ok((server, conn?)),
+        }
+    }
+}
+
+fn is_refused_password(error: &db_migrate::Error) -> bool {
+    matches!(error, db_migrate::Error::Database { source: sqlx::Error::Database(error), .. }
+        if error.code().is_some_and(|code| code == "28P01"))
 }
 
 fn source(pem: &Pem) -> PemSource {

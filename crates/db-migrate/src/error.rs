@@ -101,7 +101,7 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// What a migration needs of its session cannot be had behind a pooler; nothing of it was run.
+    /// What a migration needs of its session cannot be had behind a pooler; nothing more of it was run.
     #[error(
         "{file}:{line}: {summary} {reason}, which cannot be had behind a pooler that hands out sessions by the transaction: \
          connect to the server itself for this one, without --pooler"
@@ -119,10 +119,12 @@ pub enum Error {
     /// A rehearsal needs a session of its own; nothing was run.
     #[error("a dry run needs a session of its own: connect to the server itself for it, without --pooler")]
     RehearsedBehindPooler,
-    /// The session that held the deploy lock in a transaction is gone, and another deployment may have begun.
+    /// The session that held the deploy lock in a transaction is gone, and another deployment may have begun. Close the
+    /// connection: a statement may be under way on it.
     #[error(
-        "the session that held the deploy lock is gone, so the deployment was stopped; a pooler may end transactions that \
-         are idle: run it again, and `db migrate recover` if `db migrate status` finds something half applied"
+        "the session that held the deploy lock is gone, so the deployment goes no further; a pooler may end transactions that \
+         are idle. What is under way may go on at the server: look at `db migrate status`, and run it again, or `db \
+         migrate recover` where something is half applied"
     )]
     LockLost {
         /// The driver's error.

@@ -1,6 +1,6 @@
 //! One migration, checked.
 
-use crate::script::{Segmented, Statement, segments};
+use crate::script::{Segment, Segmented, Statement, segments};
 use crate::{Checksum, Code, Kind, MigrationId};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -130,6 +130,12 @@ impl Script {
 
     pub(crate) fn segments(&self, learned: &BTreeSet<usize>) -> Segmented {
         segments(self.statements(), self.mode, learned)
+    }
+
+    /// The statements that the file itself rolls back, so that nothing of them stays.
+    pub(crate) fn rolled_back(&self) -> BTreeSet<usize> {
+        let segments = self.segments(&BTreeSet::new()).segments;
+        segments.iter().filter(|segment| segment.is_undone()).flat_map(Segment::range).collect()
     }
 }
 

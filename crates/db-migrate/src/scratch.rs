@@ -204,6 +204,11 @@ pub(crate) async fn execute(conn: &mut PgConnection, sql: String) -> Result<(), 
     Ok(())
 }
 
+/// Whether a database could not be copied because somebody is in it.
+pub(crate) fn is_in_use(error: &Error) -> bool {
+    matches!(error, Error::Database { source, .. } if sqlstate(source).as_deref() == Some(OBJECT_IN_USE))
+}
+
 fn sqlstate(error: &sqlx::Error) -> Option<String> {
     error.as_database_error()?.code().map(|code| code.into_owned())
 }

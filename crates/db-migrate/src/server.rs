@@ -37,7 +37,8 @@ impl Server {
     #[must_use]
     pub fn new(connect: PgConnectOptions) -> Self {
         Self {
-            connect: connect.disable_statement_logging(),
+            // A pooler knows nothing of the digits, and the server writes all of them by itself.
+            connect: connect.disable_statement_logging().extra_float_digits(None),
             password: None,
             certificates: Certificates::default(),
             connect_timeout: CONNECT_TIMEOUT,

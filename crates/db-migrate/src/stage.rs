@@ -2,7 +2,7 @@
 
 use crate::held::Held;
 use crate::migration::Script;
-use crate::run::{Direction, Event, Options, Rest, Runner, ServerWide, hooks};
+use crate::run::{DeployLock, Direction, Event, Options, Rest, Runner, ServerWide, hooks};
 use crate::scratch::execute;
 use crate::script::is_server_wide;
 use crate::{Error, Hooks, Migration, Migrations, Server, Template};
@@ -20,18 +20,36 @@ impl Stage {
     /// # Cancel safety
     /// It is dropped.
     pub(crate) async fn open(server: &Server, migrations: &Migrations) -> Result<Self, Error> {
-        let scratch = Held::create(server, Template::Empty).await?;
+        let mut stage = Self::enter(Held::create(server, Template::Empty).await?).await?;
+        match migrations.history().create(&mut stage.conn).await {
+            Ok(()) => Ok(stage),
+            Err(error) => stage.end(Err(error)).await,
+        }
+    }
+
+    /// Goes on with one that has its history.
+    ///
+    /// # Cancel safety
+    /// It is dropped.
+    pub(crate) async fn enter(scratch: Held) -> Result<Self, Error> {
         let prepared = async {
             let mut conn = scratch.server().connect().await?;
             // What is lost when the server crashes would be thrown away anyhow.
             let during = Error::during("set up the session");
             execute(&mut conn, "SET synchronous_commit = off".to_owned()).await.map_err(during)?;
-            migrations.history().create(&mut conn).await?;
             Ok(conn)
         };
         match prepared.await {
             Ok(conn) => Ok(Self { scratch, conn }),
             Err(error) => scratch.end(Err(error)).await,
+        }
+    }
+
+    /// Ends the session and keeps the database, which can be copied then.
+    pub(crate) async fn leave(self) -> Result<Held, Error> {
+        match self.conn.close().await {
+            Ok(()) => Ok(self.scratch),
+            Err(error) => self.scratch.end(Err(Error::during("close a session")(error))).await,
         }
     }
 
@@ -52,7 +70,8 @@ pub(crate) async fn options_there(server: &Server, options: &Options) -> Result<
         .map_err(Error::during("read search_path"))?;
     conn.close().await.map_err(Error::during("close a session"))?;
     let search_path = options.search_path.clone().or(Some(theirs));
-    Ok(Options { server: None, search_path, ..options.clone() })
+    // A scratch database has no pooler before it.
+    Ok(Options { server: None, deploy_lock: DeployLock::Session, search_path, ..options.clone() })
 }
 
 /// Refuses what acts on the whole server before it is run on a scratch database, unless that is wanted.

@@ -28,6 +28,7 @@ const GSS_REQUEST: i32 = 80_877_104;
 pub struct TransactionPooler {
     address: SocketAddr,
     lent: Arc<AtomicU64>,
+    clients: Arc<AtomicU64>,
     listening: JoinHandle<()>,
 }
 
@@ -49,8 +50,9 @@ impl TransactionPooler {
             relay_answer(&mut session, &mut tokio::io::sink()).await.expect("the server lets us in");
             idle.give(session).await;
         }
-        let listening = tokio::spawn(listen(listener, target, idle));
-        Self { address, lent, listening }
+        let clients = Arc::new(AtomicU64::new(0));
+        let listening = tokio::spawn(listen(listener, target, idle, Arc::clone(&clients)));
+        Self { address, lent, clients, listening }
     }
 
     /// The database's URL by way of this pooler.
@@ -66,6 +68,12 @@ impl TransactionPooler {
         url.set_path(database.name());
         url.set_query(Some("sslmode=disable"));
         url.into()
+    }
+
+    /// How many clients connected.
+    #[must_use]
+    pub fn clients(&self) -> u64 {
+        self.clients.load(Relaxed)
     }
 
     /// How many times a session was lent.
@@ -151,9 +159,10 @@ impl Idle {
     }
 }
 
-async fn listen(listener: TcpListener, target: Target, idle: Idle) {
+async fn listen(listener: TcpListener, target: Target, idle: Idle, count: Arc<AtomicU64>) {
     let mut clients = JoinSet::new();
     while let Ok((client, _)) = listener.accept().await {
+        count.fetch_add(1, Relaxed);
         let (target, idle) = (target.clone(), idle.clone());
         // What a client does wrong, or the server, ends that client alone.
         clients.spawn(async move { drop(serve(client, target, idle).await) });
@@ -172,6 +181,9 @@ async fn serve(mut client: TcpStream, target: Target, idle: Idle) -> io::Result<
             _ => break with_length(&body),
         }
     };
+    if let Some(unknown) = unknown_parameter(&startup) {
+        return refuse(&mut client, &unknown).await;
+    }
     let mut session = target.connect().await?;
     session.write_all(&startup).await?;
     while relay_answer(&mut session, &mut client).await? == Answer::PasswordWanted {
@@ -201,6 +213,29 @@ async fn serve(mut client: TcpStream, target: Target, idle: Idle) -> io::Result<
             _ => held = Some(session),
         }
     }
+}
+
+/// What PgBouncer keeps track of, and so takes.
+const KNOWN: [&str; 7] = [
+    "user",
+    "database",
+    "client_encoding",
+    "datestyle",
+    "timezone",
+    "standard_conforming_strings",
+    "application_name",
+];
+
+/// The first parameter of a start-up message, after its length and version, that no pooler could take along.
+fn unknown_parameter(startup: &[u8]) -> Option<String> {
+    let texts = startup.get(8..)?.split(|byte| *byte == 0);
+    let mut names = texts.step_by(2).map(|name| String::from_utf8_lossy(name).to_lowercase());
+    names.find(|name| !name.is_empty() && !KNOWN.contains(&&**name))
+}
+
+async fn refuse(client: &mut TcpStream, parameter: &str) -> io::Result<()> {
+    let body = format!("SFATAL\0C08P01\0Munsupported startup parameter: {parameter}\0\0");
+    write_message(client, b'E', body.as_bytes()).await
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

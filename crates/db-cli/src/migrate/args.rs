@@ -72,7 +72,8 @@ pub(crate) struct FilesArgs {
     /// Their format: auto, cairn, sqlx, refinery, flyway, golang-migrate, dbmate, goose, diesel, prisma
     #[arg(long, default_value = "auto", value_parser = format)]
     pub(crate) format: Wanted,
-    /// Value that ${KEY} stands for in the files
+    /// Value that ${KEY} stands for in the files; Flyway's may have other marks, and know flyway:user and flyway:database
+    /// of the configured database
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = pair)]
     pub(crate) set: Vec<(String, String)>,
     /// Make this tool's own history table before the first migration, for migrations that take it for granted

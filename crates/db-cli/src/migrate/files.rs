@@ -1,14 +1,16 @@
 //! Reads the files of a migration command.
 
-use super::args::{FilesArgs, ValidateArgs, Wanted};
-use crate::{Exit, Failed, output};
+use super::args::{FilesArgs, RunArgs, ValidateArgs, Wanted};
+use crate::args::{DatabaseArgs, SettingsArgs};
+use crate::{Exit, Failed, database, output};
+use db_config::Config;
 use db_migrate::{Format, HistoryTable, Migrations, Pins, Seen, Variables};
 use serde_json::json;
 use std::{fs, io, path::Path};
 
 /// The migrations of the folder, or this system's own.
-pub(super) fn read(args: &FilesArgs) -> Result<Migrations, Failed> {
-    let (migrations, seen) = read_all(args)?;
+pub(super) fn read(database: &DatabaseArgs, args: &FilesArgs) -> Result<Migrations, Failed> {
+    let (migrations, seen) = read_all(args, || database::configured(database))?;
     if let Some(seen) = seen {
         output::tell(&format!("{} migrations: {}", seen.detected.format, seen.detected.because));
         seen.notes.iter().for_each(|note| output::tell(&format!("note: {note}")));
@@ -17,22 +19,29 @@ pub(super) fn read(args: &FilesArgs) -> Result<Migrations, Failed> {
 }
 
 /// Whose migrations they are.
-pub(super) fn format(args: &FilesArgs) -> Result<Format, Failed> {
-    match read_all(args)?.1 {
+pub(super) fn format(args: &RunArgs) -> Result<Format, Failed> {
+    match read_all(&args.files, || database::configured(&args.database))?.1 {
         Some(seen) => Ok(seen.detected.format),
         None => Err(Failed::usage("say which tool's migrations are taken over: --dir DIR")),
     }
 }
 
-fn read_all(args: &FilesArgs) -> Result<(Migrations, Option<Seen>), Failed> {
-    let (migrations, seen) = read_files(args)?;
+/// Reads them; `configured` is asked for what their names may stand for.
+fn read_all(
+    args: &FilesArgs,
+    configured: impl FnOnce() -> Result<Option<Config>, Failed>,
+) -> Result<(Migrations, Option<Seen>), Failed> {
+    let (migrations, seen) = read_files(args, configured)?;
     Ok(match args.create_table {
         Some(tool) => (migrations.with_table_of(tool)?, seen),
         None => (migrations, seen),
     })
 }
 
-fn read_files(args: &FilesArgs) -> Result<(Migrations, Option<Seen>), Failed> {
+fn read_files(
+    args: &FilesArgs,
+    configured: impl FnOnce() -> Result<Option<Config>, Failed>,
+) -> Result<(Migrations, Option<Seen>), Failed> {
     let history = HistoryTable::in_schema(&args.history_schema)?;
     let Some(folder) = &args.dir else {
         return Ok((Migrations::embedded(db_model::MIGRATIONS)?.recorded_in(history), None));
@@ -41,15 +50,25 @@ fn read_files(args: &FilesArgs) -> Result<(Migrations, Option<Seen>), Failed> {
         Wanted::Auto => None,
         Wanted::Only(format) => Some(format),
     };
-    let variables =
+    let mut variables =
         Variables { set: args.set.iter().cloned().collect(), environment: std::env::vars().collect() };
+    if let Some(config) = configured()? {
+        // The database that is meant, even where a copy of it or a scratch database is migrated.
+        let Config { postgres, .. } = config;
+        for (name, value) in [("flyway:user", postgres.user), ("flyway:database", postgres.database)] {
+            variables.set.entry(name.to_owned()).or_insert(value);
+        }
+    }
     let (migrations, seen) = Migrations::read_as(folder, format, &variables)?;
     Ok((migrations.recorded_in(history), Some(seen)))
 }
 
 /// Says what is wrong with the files, all of it; asks no server.
 pub(super) fn validate(args: &ValidateArgs, format: output::Format) -> Result<Exit, Failed> {
-    let read = read_all(&args.files).and_then(|(migrations, seen)| {
+    // A configuration that is wrong is not what is asked about.
+    let settings = SettingsArgs { config: None };
+    let configured = || Ok(database::load(&settings).ok().filter(|config| config.postgres.is_configured()));
+    let read = read_all(&args.files, configured).and_then(|(migrations, seen)| {
         let pinned = args.pins.as_deref().map(|file| pinned(file, &migrations, args.pin)).transpose()?;
         Ok((migrations, seen, pinned))
     });

@@ -78,9 +78,8 @@ struct Session {
 impl Session {
     async fn open(args: &RunArgs, missing: Missing) -> Result<Self, Failed> {
         // What is wrong with the files is told before a server is started for them.
-        let migrations = files::read(&args.files)?;
-        let place = Place::open(&args.database, missing).await?;
-        let conn = place.server.connect().await?;
+        let migrations = files::read(&args.database, &args.files)?;
+        let (place, conn) = Place::open_session(&args.database, missing).await?;
         let options = Options { server: Some(place.server.clone()), ..options(args) };
         Ok(Self { place, conn, migrations, options })
     }
@@ -127,6 +126,11 @@ fn tell(event: &Event<'_>) {
 async fn up(args: &UpArgs, format: Format) -> Result<Exit, Failed> {
     if args.tools.is_given() && !args.before_risky {
         return Err(Failed::usage("--jobs and --tools are for the backup that --before-risky makes"));
+    }
+    if args.before_risky && args.run.pooler {
+        return Err(Failed::usage(
+            "pg_dump needs a session of its own: make the backup by `db backup create` past the pooler",
+        ));
     }
     if args.dry.is_wanted() {
         return rehearse::up(&args.run, args.count, &args.dry, format).await;
@@ -341,7 +345,7 @@ async fn baseline(args: &ToArgs, format: Format) -> Result<Exit, Failed> {
 }
 
 async fn adopt(args: &AdoptArgs, format: Format) -> Result<Exit, Failed> {
-    let tool = files::format(&args.run.files)?;
+    let tool = files::format(&args.run)?;
     let mut session = Session::open(&args.run, Missing::Refuse).await?;
     let mut tell = tell;
     let work = db_migrate::adopt(

@@ -128,7 +128,7 @@ impl Beside {
             ));
         }
         // What is wrong with the files is told before a server is started for them.
-        let migrations = files::read(&args.files)?;
+        let migrations = files::read(&args.database, &args.files)?;
         let place = Place::open(&args.database, missing).await?;
         let server = place.server.clone();
         let options = Options { server: Some(server.clone()), ..options(args) };

@@ -18,8 +18,8 @@ pub(super) async fn run(args: &SquashArgs, format: Format) -> Result<Exit, Faile
     let Some(folder) = &args.run.files.dir else {
         return Err(Failed::usage("say whose migrations are squashed: --dir DIR"));
     };
-    let migrations = files::read(&args.run.files)?;
-    let project = Migrations::look(folder, Some(files::format(&args.run.files)?))?;
+    let migrations = files::read(&args.run.database, &args.run.files)?;
+    let project = Migrations::look(folder, Some(files::format(&args.run)?))?;
     let search = args.tools.clone().map_or_else(ToolSearch::default, |folder| ToolSearch::only(vec![folder]));
     // A server for its scratch databases; the database that is named is not touched.
     let place = Place::open(&args.run.database, Missing::Create).await?;

@@ -1,23 +1,9 @@
 //! `db backup` as an operator uses it.
 
-use crate::{Answer, db, folder, run, write};
-use db_testkit::{FreshDb, empty_db};
+use crate::{expect, folder, on, run, write};
+use db_testkit::empty_db;
 use sqlx::{AssertSqlSafe, PgConnection};
 use std::fs;
-use std::path::Path;
-
-fn at(folder: &Path, fresh: &FreshDb, arguments: &[&str]) -> Answer {
-    db(folder, arguments.iter().copied())
-        .env("DATABASE_URL", fresh.url())
-        .output()
-        .expect("the binary runs")
-        .into()
-}
-
-fn expect(answer: &Answer, code: i32, text: &str) {
-    assert_eq!(answer.code, Some(code), "{answer:?}");
-    assert!(answer.stdout.contains(text) || answer.stderr.contains(text), "{text} is not in {answer:?}");
-}
 
 async fn execute(conn: &mut PgConnection, sql: &str) {
     sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(conn).await.expect("the test's own SQL works");
@@ -27,7 +13,7 @@ async fn execute(conn: &mut PgConnection, sql: &str) {
 async fn is_made_shown_proved_restored_and_pruned() {
     empty_db(|fresh| async move {
         let folder = folder();
-        let backup = |arguments: &[&str]| at(folder.path(), &fresh, &[&["backup"], arguments].concat());
+        let backup = |arguments: &[&str]| on(fresh.url(), folder.path(), &[&["backup"], arguments].concat());
         expect(&backup(&["list"]), 3, "no backups in backups");
         expect(&backup(&["verify"]), 1, "db backup create");
         let mut conn = fresh.connect().await;
@@ -77,7 +63,7 @@ async fn is_made_shown_proved_restored_and_pruned() {
 async fn one_flipped_byte_is_the_answer_no() {
     empty_db(|fresh| async move {
         let folder = folder();
-        let backup = |arguments: &[&str]| at(folder.path(), &fresh, &[&["backup"], arguments].concat());
+        let backup = |arguments: &[&str]| on(fresh.url(), folder.path(), &[&["backup"], arguments].concat());
         execute(&mut fresh.connect().await, "CREATE TABLE a AS SELECT 1 AS x").await;
         let made = backup(&["create", "--json"]).json();
         let file = folder.path().join(made["backup"].as_str().expect("a path")).join("dump/toc.dat");
@@ -115,7 +101,7 @@ async fn what_loses_rows_without_naming_them_is_risky() {
             fs::create_dir(&nowhere).expect("a folder");
             let tools = nowhere.to_str().expect("a path");
             let arguments = ["migrate", "up", "--dir", "m", "--before-risky", "--tools", tools];
-            expect(&at(folder.path(), &fresh, &arguments), 1, "install postgresql-client-15");
+            expect(&on(fresh.url(), folder.path(), &arguments), 1, "install postgresql-client-15");
             execute(&mut conn, "SELECT * FROM app.t").await;
         })
         .await;
@@ -127,16 +113,16 @@ async fn a_backup_comes_before_what_is_risky() {
     empty_db(|fresh| async move {
         let folder = folder();
         let migrate = |arguments: &[&str]| {
-            at(
+            on(
+                fresh.url(),
                 folder.path(),
-                &fresh,
                 &[&["migrate", "up", "--dir", "m", "--before-risky"], arguments].concat(),
             )
         };
         write(folder.path(), "m/0001_a/up.sql", "CREATE TABLE a AS SELECT 1 AS x;");
         expect(&migrate(&[]), 0, "1 migration applied");
         let alone = ["migrate", "up", "--dir", "m", "--jobs", "2"];
-        expect(&at(folder.path(), &fresh, &alone), 2, "--before-risky");
+        expect(&on(fresh.url(), folder.path(), &alone), 2, "--before-risky");
         assert!(!folder.path().join("backups").exists(), "nothing was risky");
 
         write(folder.path(), "m/0002_b/up.sql", "DROP TABLE a;");
@@ -149,7 +135,7 @@ async fn a_backup_comes_before_what_is_risky() {
         execute(&mut conn, "SELECT * FROM a").await;
 
         expect(&migrate(&["--backup-dir", "kept"]), 0, "backed up and proved: kept/");
-        let listed = at(folder.path(), &fresh, &["backup", "list", "--dir", "kept", "--json"]).json();
+        let listed = on(fresh.url(), folder.path(), &["backup", "list", "--dir", "kept", "--json"]).json();
         assert_eq!(listed["backups"][0]["verified"]["rows"], 2, "the table and the history: {listed}");
     })
     .await;

@@ -33,8 +33,8 @@ async fn five_times_behind_a_pooler() {
         empty_db(async |fresh| {
             let pooler = TransactionPooler::start(&fresh, 2).await;
             deploy(&fresh, &pooler.url(&fresh), &["--pooler"]).await;
-            // Each of the eight looks at the history at least.
-            assert!(pooler.transactions() > 8);
+            // All of the eight came this way, and whoever waited for the lock twice.
+            assert!(pooler.clients() > 8, "{}", pooler.clients());
         })
         .await;
     }

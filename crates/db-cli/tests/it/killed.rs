@@ -1,7 +1,7 @@
 //! `db migrate up` is killed at 200 points of its run: `recover` and then `up` always reach the full schema, and each row
 //! that a migration writes is there once.
 
-use crate::{Answer, db, folder, write};
+use crate::{Answer, db, folder, migrate, write};
 use db_migrate::schema::{Snapshot, SnapshotOptions, snapshot};
 use db_testkit::{FreshDb, empty_db};
 use std::path::Path;
@@ -90,7 +90,7 @@ async fn killed_in(test: u32) {
         let (whole, full) = (&mut whole, &mut full);
         async move {
             let began = Instant::now();
-            done(&migrate(folder, &db, "up"));
+            done(&migrate(db.url(), folder, "m", &["up"]));
             *whole = began.elapsed();
             *full = Some(schema(&db).await);
         }
@@ -102,8 +102,8 @@ async fn killed_in(test: u32) {
         let full = &full;
         empty_db(|db| async move {
             kill_after(folder, &db, after);
-            done(&migrate(folder, &db, "recover"));
-            done(&migrate(folder, &db, "up"));
+            done(&migrate(db.url(), folder, "m", &["recover"]));
+            done(&migrate(db.url(), folder, "m", &["up"]));
             assert_eq!(schema(&db).await.to_string(), full.to_string(), "killed after {after:?}");
             let mut conn = db.connect().await;
             let (steps, parts, invalid): (i64, i64, i64) = sqlx::query_as(
@@ -118,10 +118,6 @@ async fn killed_in(test: u32) {
         })
         .await;
     }
-}
-
-fn migrate(folder: &Path, db: &FreshDb, action: &str) -> Answer {
-    command(folder, db, action).output().expect("the binary runs").into()
 }
 
 fn command(folder: &Path, fresh: &FreshDb, action: &str) -> std::process::Command {

@@ -9,6 +9,7 @@ mod interrupted;
 mod killed;
 mod migrate;
 mod migrate_drift;
+mod migrate_flyway;
 mod migrate_lint;
 mod migrate_refused;
 mod migrate_rehearse;
@@ -61,6 +62,22 @@ fn db<A: AsRef<OsStr>>(folder: &Path, arguments: impl IntoIterator<Item = A>) ->
 
 fn run(folder: &Path, arguments: &[&str]) -> Answer {
     db(folder, arguments).output().expect("the binary runs").into()
+}
+
+/// The same with this as the configured database.
+fn on(url: &str, folder: &Path, arguments: &[&str]) -> Answer {
+    db(folder, arguments).env("DATABASE_URL", url).output().expect("the binary runs").into()
+}
+
+/// `db migrate` with that, of the migrations in a folder.
+fn migrate(url: &str, folder: &Path, dir: &str, arguments: &[&str]) -> Answer {
+    on(url, folder, &[&["migrate"], arguments, &["--dir", dir]].concat())
+}
+
+/// That a command ended so, and said this among other things.
+fn expect(answer: &Answer, code: i32, text: &str) {
+    assert_eq!(answer.code, Some(code), "{answer:?}");
+    assert!(answer.stdout.contains(text) || answer.stderr.contains(text), "{text} is not in {answer:?}");
 }
 
 /// A folder that the server's user can enter, whoever runs the tests.

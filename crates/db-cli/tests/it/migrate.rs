@@ -1,24 +1,13 @@
 //! `db migrate` as a deployer uses it.
 
-use crate::{Answer, db, folder, run, write};
-use db_testkit::{FreshDb, empty_db};
-use std::path::Path;
-
-pub(crate) fn migrate(folder: &Path, fresh: &FreshDb, arguments: &[&str]) -> Answer {
-    let arguments = ["migrate"].iter().chain(arguments).copied();
-    db(folder, arguments).env("DATABASE_URL", fresh.url()).output().expect("the binary runs").into()
-}
-
-pub(crate) fn expect(answer: &Answer, code: i32, text: &str) {
-    assert_eq!(answer.code, Some(code), "{answer:?}");
-    assert!(answer.stdout.contains(text) || answer.stderr.contains(text), "{text} is not in {answer:?}");
-}
+use crate::{expect, folder, migrate, run, write};
+use db_testkit::empty_db;
 
 #[tokio::test]
 async fn goes_there_and_back() {
     empty_db(|fresh| async move {
         let folder = folder();
-        let at = |arguments: &[&str]| migrate(folder.path(), &fresh, &[arguments, &["--dir", "m"]].concat());
+        let at = |arguments: &[&str]| migrate(fresh.url(), folder.path(), "m", arguments);
         for (number, table) in [(1, "a"), (2, "b"), (3, "c")] {
             write(
                 folder.path(),
@@ -51,7 +40,7 @@ async fn goes_there_and_back() {
 async fn what_is_half_applied_is_recovered() {
     empty_db(|fresh| async move {
         let folder = folder();
-        let at = |arguments: &[&str]| migrate(folder.path(), &fresh, &[arguments, &["--dir", "m"]].concat());
+        let at = |arguments: &[&str]| migrate(fresh.url(), folder.path(), "m", arguments);
         let up = "CREATE TABLE a (id int); INSERT INTO a VALUES (1), (1);\n\
                   CREATE UNIQUE INDEX CONCURRENTLY a_key ON a (id);";
         write(folder.path(), "m/0001_a/up.sql", up);
@@ -70,7 +59,7 @@ async fn what_is_half_applied_is_recovered() {
 async fn edited_files_are_shown_and_accepted() {
     empty_db(|fresh| async move {
         let folder = folder();
-        let at = |arguments: &[&str]| migrate(folder.path(), &fresh, &[arguments, &["--dir", "m"]].concat());
+        let at = |arguments: &[&str]| migrate(fresh.url(), folder.path(), "m", arguments);
         write(folder.path(), "m/0001_a/up.sql", "CREATE TABLE a (id int);\n");
         expect(&at(&["baseline", "1"]), 0, "1 migration taken as applied");
         write(folder.path(), "m/0001_a/up.sql", "CREATE TABLE a (id bigint);\n");
@@ -94,7 +83,7 @@ async fn the_migrations_of_other_tools_run_where_they_lie() {
             "-- migrate:up transaction:false\nCREATE INDEX CONCURRENTLY b ON a (id);\n\n-- migrate:down\nDROP INDEX b;\n",
         );
         let at = |arguments: &[&str]| {
-            migrate(folder.path(), &fresh, &[arguments, &["--dir", "db", "--set", "who="]].concat())
+            migrate(fresh.url(), folder.path(), "db", &[arguments, &["--set", "who="]].concat())
         };
         expect(&at(&["up"]), 0, "dbmate migrations: ");
         expect(&at(&["status"]), 0, "20240102120000_b");
@@ -138,7 +127,7 @@ async fn a_database_of_another_tool_is_taken_over() {
         let theirs = "CREATE TABLE schema_migrations (version varchar(128) PRIMARY KEY); \
                       INSERT INTO schema_migrations VALUES ('20240101120000'); CREATE TABLE a (id int)";
         sqlx::raw_sql(theirs).execute(&mut conn).await.expect("as dbmate leaves it");
-        let at = |arguments: &[&str]| migrate(folder.path(), &fresh, &[arguments, &["--dir", "db"]].concat());
+        let at = |arguments: &[&str]| migrate(fresh.url(), folder.path(), "db", arguments);
         expect(&at(&["adopt"]), 0, "1 migration taken over, 1 pending");
         expect(&at(&["adopt"]), 1, "the history is not empty");
         expect(&at(&["up"]), 0, "1 migration applied");
@@ -169,7 +158,7 @@ fn a_new_migration_is_named_as_the_folders_format_has_it() {
 async fn many_migrations_become_one() {
     empty_db(|fresh| async move {
         let folder = folder();
-        let at = |arguments: &[&str]| migrate(folder.path(), &fresh, &[arguments, &["--dir", "m"]].concat());
+        let at = |arguments: &[&str]| migrate(fresh.url(), folder.path(), "m", arguments);
         write(folder.path(), "m/0001_a/up.sql", "CREATE TABLE a (id int); INSERT INTO a VALUES (1), (2);");
         write(
             folder.path(),
@@ -194,7 +183,7 @@ async fn many_migrations_become_one() {
     .await;
     empty_db(|fresh| async move {
         let folder = folder();
-        let at = |arguments: &[&str]| migrate(folder.path(), &fresh, &[arguments, &["--dir", "m"]].concat());
+        let at = |arguments: &[&str]| migrate(fresh.url(), folder.path(), "m", arguments);
         write(folder.path(), "m/0001_a/up.sql", "CREATE TABLE a AS SELECT now() AS at;");
         expect(&at(&["squash", "all"]), 1, "there is nothing to squash: 1 versioned migrations");
         write(folder.path(), "m/0002_b/up.sql", "CREATE TABLE b (id int);");

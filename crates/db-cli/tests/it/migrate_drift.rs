@@ -1,7 +1,6 @@
 //! `db migrate snapshot` and `drift`: a database that was changed by hand, and files that cannot be read.
 
-use crate::migrate::{expect, migrate};
-use crate::{folder, write};
+use crate::{expect, folder, migrate, on, write};
 use db_testkit::empty_db;
 use serde_json::json;
 
@@ -9,7 +8,7 @@ use serde_json::json;
 async fn what_was_changed_by_hand_is_told() {
     empty_db(|fresh| async move {
         let folder = folder();
-        let at = |arguments: &[&str]| migrate(folder.path(), &fresh, &[arguments, &["--dir", "m"]].concat());
+        let at = |arguments: &[&str]| migrate(fresh.url(), folder.path(), "m", arguments);
         write(folder.path(), "m/0001_a/up.sql", "CREATE TABLE a (id int);");
         write(folder.path(), "m/0001_a/down.sql", "DROP TABLE a;");
         expect(&at(&["up"]), 0, "1 migration applied");
@@ -41,7 +40,7 @@ async fn what_was_changed_by_hand_is_told() {
 async fn a_snapshot_that_cannot_be_read_is_named_with_its_line() {
     empty_db(|fresh| async move {
         let folder = folder();
-        let drift = |file: &str| migrate(folder.path(), &fresh, &["drift", "--snapshot", file]);
+        let drift = |file: &str| on(fresh.url(), folder.path(), &["migrate", "drift", "--snapshot", file]);
         write(folder.path(), "newer.txt", "schema snapshot, format 2\n");
         write(folder.path(), "damaged.txt", "schema snapshot, format 1\ntable public.a\nnonsense\n");
         write(folder.path(), "binary.txt", [0xff, 0xfe]);

@@ -1,21 +1,10 @@
 //! Servers that take no changes, and roles that may make none: one clear error, and nothing was changed.
 
-use crate::{Answer, db, folder, write};
+use crate::{Answer, db, expect, folder, migrate, write};
 use db_testkit::empty_db;
 use sqlx::{AssertSqlSafe, PgConnection};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, chown};
-use std::path::Path;
-
-fn migrate(folder: &Path, url: &str, arguments: &[&str]) -> Answer {
-    let arguments = ["migrate"].iter().chain(arguments).chain(&["--dir", "m"]).copied();
-    db(folder, arguments).env("DATABASE_URL", url).output().expect("the binary runs").into()
-}
-
-fn expect(answer: &Answer, code: i32, text: &str) {
-    assert_eq!(answer.code, Some(code), "{answer:?}");
-    assert!(answer.stdout.contains(text) || answer.stderr.contains(text), "{text} is not in {answer:?}");
-}
 
 async fn execute(conn: &mut PgConnection, sql: String) {
     sqlx::raw_sql(AssertSqlSafe(sql)).execute(conn).await.expect("the test's own SQL works");
@@ -39,12 +28,12 @@ async fn a_database_that_is_read_only() {
         .await;
         for action in ["up", "recover", "repair", "adopt"] {
             expect(
-                &migrate(folder.path(), fresh.url(), &[action]),
+                &migrate(fresh.url(), folder.path(), "m", &[action]),
                 1,
                 "default_transaction_read_only is on for this role or database",
             );
         }
-        expect(&migrate(folder.path(), fresh.url(), &["status"]), 3, "pending  0001_a");
+        expect(&migrate(fresh.url(), folder.path(), "m", &["status"]), 3, "pending  0001_a");
         assert_eq!(tables(&mut conn).await, 0);
     })
     .await;
@@ -61,17 +50,17 @@ async fn a_role_without_the_privilege() {
         execute(&mut conn, format!("CREATE ROLE {role}; CREATE TABLE owned (id int)")).await;
         execute(&mut conn, format!("ALTER DATABASE \"{}\" SET role = '{role}'", fresh.name())).await;
         expect(
-            &migrate(folder.path(), fresh.url(), &["up"]),
+            &migrate(fresh.url(), folder.path(), "m", &["up"]),
             1,
             "permission denied for schema public",
         );
         assert_eq!(tables(&mut conn).await, 1);
 
         execute(&mut conn, format!("GRANT CREATE ON SCHEMA public TO {role}")).await;
-        let answer = migrate(folder.path(), fresh.url(), &["up"]);
+        let answer = migrate(fresh.url(), folder.path(), "m", &["up"]);
         expect(&answer, 1, "0002_b/up.sql:1: statement 1 (ALTER TABLE owned ADD COLUMN) failed: must be owner of table owned");
         expect(&answer, 1, "run as the owner, or have the privilege granted");
-        expect(&migrate(folder.path(), fresh.url(), &["status"]), 3, "applied  0001_a");
+        expect(&migrate(fresh.url(), folder.path(), "m", &["status"]), 3, "applied  0001_a");
         execute(&mut conn, format!("ALTER DATABASE \"{}\" RESET role; DROP OWNED BY {role}", fresh.name())).await;
         execute(&mut conn, format!("DROP ROLE {role}")).await;
     })

@@ -1,7 +1,6 @@
 //! `--dry-run`: run for real, told in detail, and nothing kept.
 
-use crate::migrate::{expect, migrate};
-use crate::{db, folder, signal, write};
+use crate::{db, expect, folder, migrate, signal, write};
 use db_testkit::empty_db;
 use rustix::process::Signal;
 use serde_json::json;
@@ -11,7 +10,7 @@ use std::process::Stdio;
 async fn tells_locks_rows_and_times_and_changes_nothing() {
     empty_db(|fresh| async move {
         let folder = folder();
-        let at = |arguments: &[&str]| migrate(folder.path(), &fresh, &[arguments, &["--dir", "m"]].concat());
+        let at = |arguments: &[&str]| migrate(fresh.url(), folder.path(), "m", arguments);
         write(folder.path(), "m/0001_a/up.sql", "CREATE TABLE a (id int); INSERT INTO a VALUES (1), (2);");
         write(folder.path(), "m/0001_a/down.sql", "DROP TABLE a;");
         expect(&at(&["up"]), 0, "1 migration applied");
@@ -45,7 +44,7 @@ async fn tells_locks_rows_and_times_and_changes_nothing() {
 async fn what_runs_in_no_transaction_runs_on_a_copy() {
     empty_db(|fresh| async move {
         let folder = folder();
-        let at = |arguments: &[&str]| migrate(folder.path(), &fresh, &[arguments, &["--dir", "m"]].concat());
+        let at = |arguments: &[&str]| migrate(fresh.url(), folder.path(), "m", arguments);
         write(folder.path(), "m/0001_a/up.sql", "CREATE TABLE a (id int);");
         write(folder.path(), "m/0001_a/down.sql", "DROP TABLE a;");
         expect(&at(&["up"]), 0, "1 migration applied");

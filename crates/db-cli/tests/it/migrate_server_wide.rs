@@ -1,14 +1,13 @@
 //! What acts on the whole server is refused by its file and line, until somebody says that it may.
 
-use crate::migrate::{expect, migrate};
-use crate::{folder, write};
+use crate::{expect, folder, migrate, write};
 use db_testkit::empty_db;
 
 #[tokio::test]
 async fn a_switch_lets_it_run() {
     empty_db(|fresh| async move {
         let folder = folder();
-        let at = |arguments: &[&str]| migrate(folder.path(), &fresh, &[arguments, &["--dir", "m"]].concat());
+        let at = |arguments: &[&str]| migrate(fresh.url(), folder.path(), "m", arguments);
         let role = format!("r{}", &fresh.name()[fresh.name().len() - 16..]);
         write(folder.path(), "m/0001_a/up.sql", "CREATE TABLE a (id int);");
         write(folder.path(), "m/0002_b/up.sql", format!("-- Who reads.\nCREATE ROLE {role};"));

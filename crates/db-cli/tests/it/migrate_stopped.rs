@@ -105,7 +105,7 @@ async fn every_command_that_changes_something_listens() {
     for (command, table) in [("down", "down"), ("recover", "up")] {
         empty_db(|fresh| async move {
             let folder = folder();
-            let at = |arguments: &[&str]| crate::migrate::migrate(folder.path(), &fresh, arguments);
+            let at = |arguments: &[&str]| crate::migrate(fresh.url(), folder.path(), "m", arguments);
             // Half way, only what undoes what was done is run.
             let slow = match table {
                 "up" => "DELETE FROM a WHERE pg_sleep(600) IS NOT NULL;",
@@ -115,7 +115,7 @@ async fn every_command_that_changes_something_listens() {
                         CREATE UNIQUE INDEX CONCURRENTLY a_key ON a (id);";
             write(folder.path(), "m/0001_a/up.sql", if table == "up" { half } else { "SELECT 1;" });
             write(folder.path(), "m/0001_a/down.sql", slow);
-            at(&["up", "--dir", "m"]);
+            at(&["up"]);
             let arguments: &[&str] = match command {
                 "down" => &["down", "--yes", "--dir", "m"],
                 _ => &["recover", "--undo", "--dir", "m"],

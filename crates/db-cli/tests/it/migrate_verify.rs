@@ -1,7 +1,6 @@
 //! `db migrate verify`: every way back is tried.
 
-use crate::migrate::{expect, migrate};
-use crate::{folder, write};
+use crate::{expect, folder, migrate, write};
 use db_testkit::empty_db;
 use serde_json::json;
 
@@ -9,7 +8,7 @@ use serde_json::json;
 async fn a_way_back_that_leaves_something_is_named_with_it() {
     empty_db(|fresh| async move {
         let folder = folder();
-        let at = |arguments: &[&str]| migrate(folder.path(), &fresh, &[arguments, &["--dir", "m"]].concat());
+        let at = |arguments: &[&str]| migrate(fresh.url(), folder.path(), "m", arguments);
         write(folder.path(), "m/0001_a/up.sql", "CREATE TABLE a (id int, t text);");
         write(folder.path(), "m/0001_a/down.sql", "DROP TABLE a;");
         write(folder.path(), "m/0002_b/up.sql", "ALTER TABLE a DROP id;");

@@ -11,6 +11,7 @@ use crate::run::Direction;
 use crate::{Error, MigrationId, ask};
 use row::Row;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Postgres, Transaction};
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// Where the history is kept: the table `db_migrations` of a schema.
@@ -72,13 +73,14 @@ impl HistoryTable {
         format!("{}.{}", self.quoted_schema(), Self::NAME)
     }
 
-    /// What is live in it, in the order in which it was applied; nothing where there is no table.
+    /// What is live in it, in the order in which it was applied; nothing where there is no table. It is read in a
+    /// transaction: one that was begun by the text of a statement, of which the driver knows nothing, ends with it.
     ///
     /// # Errors
     /// [`Error::Database`] when the server cannot be asked.
     pub async fn read(&self, conn: &mut PgConnection) -> Result<Vec<Applied>, Error> {
         let during = || format!("read {self}");
-        // One transaction, so that the rows are those of the table that was found.
+        // One for both questions, of which each would have its own else.
         let mut tx = conn.begin().await.map_err(Error::during(during()))?;
         let rows: Vec<Row> = match self.layout(&mut tx).await?.select(self) {
             Some(sql) => ask::rows(&mut tx, sqlx::query_as(AssertSqlSafe(sql)), during()).await?,
@@ -111,18 +113,28 @@ impl HistoryTable {
         id: &MigrationId,
         direction: Direction,
     ) -> Result<Option<String>, Error> {
-        if self.layout(conn).await? != layout::Layout::Current {
-            return Ok(None);
+        Ok(self.texts_of(conn, &[id.as_str()], direction).await?.remove(id.as_str()))
+    }
+
+    /// The same of several, by their versions, in one round trip.
+    pub(crate) async fn texts_of(
+        &self,
+        conn: &mut PgConnection,
+        ids: &[&str],
+        direction: Direction,
+    ) -> Result<BTreeMap<String, String>, Error> {
+        if ids.is_empty() || self.layout(conn).await? != layout::Layout::Current {
+            return Ok(BTreeMap::new());
         }
         let column = match direction {
             Direction::Up => "up_sql",
             Direction::Down => "down_sql",
         };
-        let sql = format!("SELECT {column} FROM {self} WHERE id = $1 AND outcome {}", row::LIVE);
-        let question = sqlx::query_as(AssertSqlSafe(sql)).bind(id.as_str());
-        let found: Vec<(Option<String>,)> =
-            ask::rows(conn, question, format!("read the text of {id} from {self}")).await?;
-        Ok(found.into_iter().next().and_then(|(text,)| text))
+        let sql = format!("SELECT id, {column} FROM {self} WHERE id = ANY($1) AND outcome {}", row::LIVE);
+        let question = sqlx::query_as(AssertSqlSafe(sql)).bind(ids);
+        let action = format!("read the text of {} from {self}", ids.join(", "));
+        let texts: Vec<(String, Option<String>)> = ask::rows(conn, question, action).await?;
+        Ok(texts.into_iter().filter_map(|(id, text)| Some((id, text?))).collect())
     }
 
     fn quoted_schema(&self) -> String {

@@ -14,7 +14,7 @@ use super::{Finding, Fix, LintOptions, Linted, Severity, lock, report};
 use crate::migration::Script;
 use crate::script::Segment;
 use crate::{Migration, Risk};
-use squawk_syntax::ast::AstNode;
+use squawk_syntax::ast::{AstNode, Stmt};
 use squawk_syntax::{Parse, SourceFile};
 use std::collections::{BTreeSet, HashSet};
 use std::ops::Range;
@@ -49,6 +49,8 @@ struct Pass {
     would: HashSet<(&'static str, usize)>,
     transaction: Transaction,
     segment: Option<usize>,
+    /// The database before what the file rolls back itself.
+    before: Option<State>,
 }
 
 impl<'a> Examiner<'a> {
@@ -63,9 +65,7 @@ impl<'a> Examiner<'a> {
             return state.apply(&CODE);
         }
         let layout = Layout::of(script);
-        for statement in SourceFile::parse(&layout.text).tree().stmts() {
-            understand(&statement).iter().for_each(|(change, _)| state.apply(change));
-        }
+        lasting(script, &layout).iter().for_each(|change| state.apply(change));
     }
 
     pub(crate) fn migration(&self, migration: &Migration, state: &mut State) -> Linted {
@@ -122,7 +122,7 @@ impl<'a> Examiner<'a> {
     ) {
         let segments = script.segments(&BTreeSet::new()).segments;
         let transaction = match segments.as_slice() {
-            [Segment::Together { .. }] => InTransaction::Yes,
+            [Segment::Together { .. } | Segment::Undone { .. }] => InTransaction::Yes,
             _ => InTransaction::No,
         };
         let parsed = SourceFile::parse(&layout.text);
@@ -134,6 +134,11 @@ impl<'a> Examiner<'a> {
             let segment = segments.iter().position(|segment| segment.range().contains(&at));
             if pass.segment != segment {
                 (pass.segment, pass.transaction) = (segment, Transaction::default());
+                if let Some(before) = pass.before.take() {
+                    *state = before;
+                }
+                let undone = segment.is_some_and(|segment| segments[segment].is_undone());
+                pass.before = undone.then(|| state.clone());
             }
             let alone = segment.is_some_and(|segment| matches!(segments[segment], Segment::Alone(_)));
             let here: Vec<Said> = take(&mut said, |said| layout.statement_at(said.at.start) == at);
@@ -168,6 +173,9 @@ impl<'a> Examiner<'a> {
             if broken.contains(&at) {
                 state.apply(&Change::Anything);
             }
+        }
+        if let Some(before) = pass.before.take() {
+            *state = before;
         }
         said.into_iter().for_each(|said| {
             let at = layout.statement_at(said.at.start);
@@ -235,10 +243,9 @@ impl<'a> Examiner<'a> {
             return;
         };
         let layout = Layout::of(down);
-        let changes =
-            SourceFile::parse(&layout.text).tree().stmts().flat_map(|statement| understand(&statement));
-        let lost: Vec<String> = changes
-            .filter_map(|(change, _)| match change {
+        let lost: Vec<String> = lasting(down, &layout)
+            .into_iter()
+            .filter_map(|change| match change {
                 Change::DropTable { table, .. } => Some(table.to_string()),
                 Change::DropColumn { table, column, .. } => Some(format!("{table}.{column}")),
                 _ => None,
@@ -296,6 +303,15 @@ impl Transaction {
             _ => {}
         }
     }
+}
+
+/// What a script does, but for what it rolls back itself.
+fn lasting(script: &Script, layout: &Layout) -> Vec<Change> {
+    let undone = script.rolled_back();
+    let at = |statement: &Stmt| layout.statement_at(super::understand::range(statement.syntax()).start);
+    let stays = |statement: &Stmt| undone.is_empty() || !undone.contains(&at(statement));
+    let statements = SourceFile::parse(&layout.text).tree().stmts().filter(stays);
+    statements.flat_map(|statement| understand(&statement)).map(|(change, _)| change).collect()
 }
 
 const CODE: Change = Change::Opaque("this program");

@@ -240,6 +240,20 @@ fn squawk_is_asked_where_it_matters() {
 }
 
 #[test]
+fn what_a_file_rolls_back_is_as_before_afterwards() {
+    let up = "BEGIN;\nALTER TABLE big RENAME TO old;\nCREATE TABLE big (a int);\nROLLBACK;\nCREATE INDEX i ON big (a);";
+    let down = "BEGIN; DROP TABLE big; ROLLBACK; DROP TABLE small;";
+    let files = [("1_a.up.sql", up), ("1_a.down.sql", down)];
+    let format = Some(crate::Format::GolangMigrate);
+    let (all, _) = Migrations::from_files(&files, format, &Default::default()).expect("sound");
+    let include = ["down-loses-data".to_owned()].into();
+    let report = lint(&all, Some(&catalogue("")), &LintOptions { include, ..LintOptions::default() });
+    assert_eq!(fired(&report), [("down-loses-data", 1), ("rename-table", 2), ("index-not-concurrent", 5)]);
+    let lost = report.findings().find(|finding| finding.rule == "down-loses-data").expect("it fired");
+    assert_eq!(lost.message, "the way back loses what is in small");
+}
+
+#[test]
 fn what_is_not_understood_is_a_hint() {
     let catalogue = catalogue("");
     let report =

@@ -33,7 +33,8 @@ pub enum Problem {
         label: String,
         /// Its file.
         file: String,
-        /// What was applied against what is there now, as a unified diff, where the text is known.
+        /// What was applied against what is there now, as a unified diff, where the text is known; of many files only of
+        /// the first, the last of which says how many there are besides.
         diff: Option<String>,
     },
     /// What was applied is not among the files.

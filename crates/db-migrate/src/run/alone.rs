@@ -35,7 +35,12 @@ impl Runner<'_> {
         let once = effect == Effect::Unknown;
         let timeout = if concurrent || once { self.options.lock_deadline } else { self.options.lock_timeout };
         let began = Instant::now();
+        // Behind a pooler each transaction has discarded what it did.
+        let is_done = self.options.is_pooled() && is_discard_all(statement);
         for attempt in 1.. {
+            if is_done {
+                break;
+            }
             self.limit_locks(timeout).await?;
             let work = send_alone(&mut *self.conn, script, at, &effect, attempt, &migration.label);
             let (outcome, blockers) = self.watch.during(&migration.label, &mut *self.tell, work).await;

@@ -16,6 +16,7 @@ use std::time::Duration;
 ///
 /// # Errors
 /// [`Error::ReadOnly`], [`Error::Locked`] after `deploy_lock_timeout`, [`Error::Plan`] before anything was changed,
+/// [`Error::NoServer`], [`Error::BehindPooler`] and [`Error::LockLost`] under a lock in a transaction,
 /// [`Error::Statement`] for the first statement that fails (the migrations before it stay applied),
 /// [`Error::Database`] when the server cannot be asked.
 ///

@@ -33,6 +33,8 @@ pub(super) enum Record {
     Part(usize),
     /// The last part.
     Last(Instant),
+    /// Not at all: it is rolled back.
+    Nothing,
 }
 
 impl Attempt<'_> {
@@ -44,15 +46,23 @@ impl Attempt<'_> {
             .begin_with(AssertSqlSafe(self.begin.to_owned()))
             .await
             .map_err(Error::during(format!("begin a transaction for {label}")))?;
-        if let Some(pooled) = &self.pooled {
-            pooled.enter(&mut tx, self.script, self.range.start).await?;
+        let _entered = match &self.pooled {
+            Some(pooled) => Some(pooled.enter(&mut tx, self.script, self.range.start).await?),
+            None => None,
+        };
+        let worked = self.work(&mut tx).await;
+        if let (Some(pooled), Body::Code(_)) = (&self.pooled, &self.script.body) {
+            pooled.forget_prepared(&mut tx).await?;
         }
-        self.work(&mut tx).await?;
-        if let Some(pooled) = &self.pooled {
-            pooled.leave(&mut tx, self.script).await?;
+        worked?;
+        if let Record::Nothing = self.record {
+            return tx.rollback().await.map_err(Error::during(format!("roll back as {label} does")));
         }
         let Self { history, migration, direction, script, record, .. } = *self;
         Box::pin(write_as_ourselves(&mut tx, history, migration, direction, script, record)).await?;
+        if let Some(pooled) = &self.pooled {
+            pooled.leave(&mut tx, script, label).await?;
+        }
         tx.commit().await.map_err(|source| {
             let refused = matches!(source, sqlx::Error::Database(_));
             let left = if refused { Left::Nothing } else { Left::Unknown };
@@ -133,5 +143,6 @@ async fn write(
         (Direction::Down, Record::Whole(_) | Record::Last(_)) => {
             history.end(conn, &migration.id, Ended::Reverted).await
         }
+        (_, Record::Nothing) => Ok(()),
     }
 }

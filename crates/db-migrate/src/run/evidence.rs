@@ -50,7 +50,7 @@ pub(super) async fn drop_invalid(
 ) -> Result<Option<String>, Error> {
     let Effect::CreateIndex { name, table } = effect else { return Ok(None) };
     let sql = format!(
-        "SELECT indexrelid::regclass::text FROM pg_index AS made JOIN pg_class AS class ON class.oid = indexrelid \
+        "SELECT format('%I.%I', (SELECT nspname FROM pg_namespace WHERE oid = class.relnamespace), class.relname) FROM pg_index AS made JOIN pg_class AS class ON class.oid = indexrelid \
          WHERE indrelid = to_regclass($1) AND NOT indisvalid AND class.relkind = 'i' \
            AND NOT EXISTS (SELECT FROM pg_stat_progress_create_index AS build WHERE build.relid = indrelid) \
            AND CASE WHEN $2::text IS NULL \
@@ -73,8 +73,9 @@ pub(super) async fn finish_detach(conn: &mut PgConnection, effect: &Effect) -> R
     let Effect::Detach { partition } = effect else { return Ok(false) };
     let action = format!("finish to detach {partition}");
     let question = sqlx::query_as(
-        "SELECT inhparent::regclass::text, inhrelid::regclass::text FROM pg_inherits \
-         WHERE inhrelid = to_regclass($1) AND inhdetachpending",
+        "SELECT format('%I.%I', (SELECT nspname FROM pg_namespace WHERE oid = parent.relnamespace), parent.relname), \
+                format('%I.%I', (SELECT nspname FROM pg_namespace WHERE oid = part.relnamespace), part.relname) FROM pg_inherits \
+         JOIN pg_class AS parent ON parent.oid = inhparent JOIN pg_class AS part ON part.oid = inhrelid WHERE inhrelid = to_regclass($1) AND inhdetachpending",
     )
     .bind(partition);
     let found: Vec<(String, String)> = ask::rows(conn, question, &action).await?;

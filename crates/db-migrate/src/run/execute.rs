@@ -9,9 +9,9 @@ use super::watch::{Tell, Watch};
 use super::{Blocker, Event, Options, Settings, lock};
 use crate::history::{Begun, Statements};
 use crate::migration::{Body, Script};
-use crate::script::{Class, Segment, Statement};
+use crate::script::{Class, Segment};
 use crate::{Error, HistoryTable, Left, Migration};
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Row as _};
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::atomic::AtomicI32;
@@ -127,6 +127,7 @@ impl<'r> Runner<'r> {
         start: Instant,
     ) -> Result<(), Error> {
         let mut learned: BTreeSet<usize> = resume.alone.into_iter().collect();
+        let mut half_way = None;
         let mut place =
             Place { from: resume.from, row: if resume.from > 0 { Row::There } else { Row::Missing } };
         loop {
@@ -134,8 +135,8 @@ impl<'r> Runner<'r> {
             if let Some(at) = segments.unsound.first() {
                 return Err(Error::Unsound { file: script.file.clone(), what: format!("{at:?}") });
             }
-            if self.options.is_pooled() {
-                pooled::refuse(script, &segments.segments, self.options)?;
+            if let Err(refused) = self.refuse_behind_pooler(script, &segments.segments).await {
+                return Err(half_way.unwrap_or(refused));
             }
             let rest: Vec<Segment> =
                 segments.segments.into_iter().filter(|segment| segment.range().end > place.from).collect();
@@ -153,7 +154,7 @@ impl<'r> Runner<'r> {
             match outcome {
                 Err(error) => match refused_in_transaction(&error) {
                     // Nothing of its transaction was kept, so what the server said of one statement costs nothing.
-                    Some(at) if learned.insert(at) => {}
+                    Some(at) if learned.insert(at) => half_way = (place.row == Row::There).then_some(error),
                     _ => return Err(error),
                 },
                 Ok(()) => return Ok(()),
@@ -184,6 +185,14 @@ impl<'r> Runner<'r> {
             let outcome = match segment {
                 Segment::Together { begin, .. } => {
                     self.together(migration, direction, script, range.clone(), *begin, record).await
+                }
+                Segment::Undone { begin, .. } => {
+                    let (range, begin) = (range.clone(), Some(*begin));
+                    let work = async {
+                        self.together(migration, direction, script, range, begin, Record::Nothing).await?;
+                        self.record(migration, direction, script, record).await
+                    };
+                    Box::pin(work).await
                 }
                 Segment::Alone(at) => self.alone(migration, direction, script, *at, record).await,
             };
@@ -230,8 +239,11 @@ impl<'r> Runner<'r> {
         if self.options.is_pooled() {
             return Ok(());
         }
-        let of_session = |found: &&Statement| matches!(found.class, Class::Session | Class::Temporary);
-        for statement in script.statements()[..from].iter().filter(of_session) {
+        let (of_session, undone) = ([Class::Session, Class::Temporary], script.rolled_back());
+        for (at, statement) in script.statements()[..from].iter().enumerate() {
+            if undone.contains(&at) || !of_session.contains(&statement.class) {
+                continue;
+            }
             let replayed =
                 sqlx::raw_sql(AssertSqlSafe(statement.text.to_string())).execute(&mut *self.conn).await;
             match replayed {
@@ -281,6 +293,28 @@ impl<'r> Runner<'r> {
         Ok(())
     }
 
+    /// Refuses behind a pooler what needs the same session for longer than a transaction.
+    pub(super) async fn refuse_behind_pooler(
+        &mut self,
+        script: &Script,
+        segments: &[Segment],
+    ) -> Result<(), Error> {
+        if !self.options.is_pooled() {
+            return Ok(());
+        }
+        pooled::refuse(script, segments, self.options)?;
+        let alone = segments.iter().find(|segment| matches!(segment, Segment::Alone(_)));
+        let Some(segment) = alone else { return Ok(()) };
+        let limit = sqlx::raw_sql("SHOW statement_timeout").fetch_one(&mut *self.conn).await;
+        let limit: String =
+            limit.and_then(|row| row.try_get(0)).map_err(Error::during("read statement_timeout"))?;
+        if limit == "0" {
+            return Ok(());
+        }
+        let reason = "runs by itself, under a statement_timeout that the role or the database has and that cannot be lifted";
+        Err(pooled::refused(script, segment.range().start, reason))
+    }
+
     /// What a transaction needs behind a pooler, if there is one.
     fn pooled<'p>(&self, pid: &'p AtomicI32) -> Option<Pooled<'p>>
     where
@@ -312,6 +346,9 @@ impl<'r> Runner<'r> {
         let pid = self.watch.pid();
         for script in scripts {
             let (began, pooled) = (Instant::now(), self.pooled(&pid));
+            if pooled.is_some() {
+                pooled::refuse_around(script)?;
+            }
             let begin =
                 format!("BEGIN; SET LOCAL lock_timeout = {}", in_milliseconds(self.options.lock_timeout));
             for number in 1.. {

@@ -39,12 +39,13 @@ pub(super) async fn once(
         None => conn.begin().await,
     };
     let mut tx = begun.map_err(Error::during(format!("begin a transaction for {}", script.file)))?;
-    if let Some(pooled) = pooled {
-        pooled.enter(&mut tx, script, 0).await?;
-    }
+    let _entered = match pooled {
+        Some(pooled) => Some(pooled.enter(&mut tx, script, 0).await?),
+        None => None,
+    };
     send(&mut tx, script, 0..script.len(), Left::Nothing, &script.file, &mut |_| {}).await?;
     if let Some(pooled) = pooled {
-        pooled.leave(&mut tx, script).await?;
+        pooled.leave(&mut tx, script, &script.file).await?;
     }
     tx.commit().await.map_err(Error::during(format!("commit {}", script.file)))
 }

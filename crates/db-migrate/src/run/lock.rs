@@ -11,10 +11,10 @@ use super::{DeployLock, Event, Options};
 use crate::Error;
 use rand::Rng;
 use sqlx::{AssertSqlSafe, Connection, FromRow, PgConnection, Row};
-use std::fmt;
 use std::pin::pin;
 use std::time::Duration;
-use tokio::time::{Instant, sleep};
+use std::{fmt, io};
+use tokio::time::{Instant, sleep, timeout};
 
 /// "db-migra" as a number; advisory locks are per database, so one constant serves.
 const KEY: i64 = 0x6462_2d6d_6967_7261;
@@ -25,6 +25,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// How soon it is noticed that a lock held aside is lost.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+const LONGEST_PING: Duration = Duration::from_secs(10);
 
 /// Who holds the lock.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
@@ -96,7 +97,10 @@ impl Lock {
             tokio::select! {
                 biased;
                 outcome = &mut work => return outcome,
-                there = aside.ping() => there.map_err(|source| Error::LockLost { source })?,
+                there = timeout(LONGEST_PING, aside.ping()) => {
+                    let there = there.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()));
+                    there.map_err(|source| Error::LockLost { source })?;
+                }
             }
         }
     }
@@ -156,9 +160,12 @@ async fn try_lock(conn: &mut PgConnection, scope: Scope) -> Result<bool, Error> 
     let during = || Error::during("ask for the migration lock");
     let sql = match scope {
         Scope::Session => format!("SELECT pg_try_advisory_lock({KEY})"),
-        // In a transaction that stays open when the answer is yes.
+        // In a transaction that stays open when the answer is yes, and keeps no snapshot, for which an index that is
+        // built concurrently would wait.
         Scope::Transaction => format!(
-            "BEGIN; SET LOCAL idle_in_transaction_session_timeout = 0; SELECT pg_try_advisory_xact_lock({KEY})"
+            "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = 0; \
+             SELECT pg_try_advisory_xact_lock({KEY}), \
+                    (SELECT set_config(name, '0', true) FROM pg_settings WHERE name = 'transaction_timeout')"
         ),
     };
     let got = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_one(&mut *conn).await;

@@ -54,7 +54,8 @@ pub enum DeployLock {
     /// Nothing is counted on from one transaction to the next, and what a migration sets for its session is reset in the
     /// same transaction. What cannot be had that way is refused as [`Error::BehindPooler`](crate::Error::BehindPooler)
     /// before anything of its migration is run: a statement that runs by itself and needs a setting, or behind which
-    /// others would wait without a limit.
+    /// others would wait without a limit. What runs by itself and lets others pass, such as `CREATE INDEX CONCURRENTLY`,
+    /// waits itself for as long as it takes: `lock_deadline` cannot be set for it.
     Transaction,
 }
 

@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 /// dropped, the others are rebuilt.
 pub(super) async fn rebuild_invalid(runner: &mut Runner<'_>) -> Result<(), Error> {
     let question = sqlx::query_as(
-        "SELECT indexrelid::regclass::text, class.relname::text FROM pg_index \
+        "SELECT format('%I.%I', (SELECT nspname FROM pg_namespace WHERE oid = class.relnamespace), class.relname), class.relname::text FROM pg_index \
          JOIN pg_class AS class ON class.oid = indexrelid \
          WHERE NOT indisvalid AND class.relkind = 'i' AND class.relpersistence <> 't' \
            AND NOT EXISTS (SELECT FROM pg_stat_progress_create_index AS build WHERE build.index_relid = indexrelid) \
@@ -47,7 +47,7 @@ async fn rebuild(conn: &mut PgConnection, quoted: &str) -> Result<(), Error> {
     let sql = format!("REINDEX INDEX CONCURRENTLY {quoted}");
     let Err(error) = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *conn).await else { return Ok(()) };
     let question = sqlx::query_as(
-        "SELECT made.indexrelid::regclass::text FROM pg_index AS made \
+        "SELECT format('%I.%I', (SELECT nspname FROM pg_namespace WHERE oid = class.relnamespace), class.relname) FROM pg_index AS made \
          JOIN pg_class AS class ON class.oid = made.indexrelid JOIN pg_index AS broken USING (indrelid) \
          JOIN pg_class AS old ON old.oid = broken.indexrelid \
          WHERE broken.indexrelid = to_regclass($1) AND NOT made.indisvalid \

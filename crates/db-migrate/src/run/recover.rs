@@ -5,7 +5,7 @@ use super::evidence::{drop_index, drop_invalid, finish_detach, known, wait_for_b
 use super::rebuild::rebuild_invalid;
 use super::retry::is_worth_it;
 use super::send::send;
-use super::undo::{Undoing, undoing};
+use super::undo::{Undoing, lasting, undoing};
 use super::{Direction, Done, Event, Options, Report, Rest, Runner, Settings, lock};
 use crate::history::Ended;
 use crate::migration::Script;
@@ -109,6 +109,9 @@ async fn one(
     refuse_changed(runner, migration, row, script, direction).await?;
     // Names without a schema are looked for as the file has it.
     runner.replay_settings(script, row.statements_done).await?;
+    // Before anything is concluded from what its session would have shown.
+    let segments = script.segments(&row.statement_alone.into_iter().collect()).segments;
+    runner.refuse_behind_pooler(script, &segments).await?;
     let done = settle(runner, migration, script, row, how).await?;
     // Half reverted, the way on is the way back; undoing that is to apply it anew.
     if how.way == Way::Undo && direction == Direction::Up {
@@ -210,9 +213,12 @@ async fn undo(runner: &mut Runner<'_>, migration: &Migration, done: usize) -> Re
             return Err(Error::BehindPooler { file, line, summary, reason });
         }
         Some(down) => {
-            let up = migration.up.statements();
-            let is_ours = |statement: &&Statement| !matches!(statement.class, Class::Begin | Class::Commit);
-            let todo = || down.statements().iter().enumerate().filter(|(_, statement)| is_ours(statement));
+            let (up, done) = lasting(&migration.up, done);
+            let (up, undone) = (up.as_slice(), down.rolled_back());
+            let is_control =
+                |of: &Statement| matches!(of.class, Class::Begin | Class::Commit | Class::Rollback);
+            let is_ours = |(at, of): &(usize, &Statement)| !is_control(of) && !undone.contains(at);
+            let todo = || down.statements().iter().enumerate().filter(is_ours);
             // Before anything is undone, it is known of all of it.
             if let Some((_, statement)) =
                 todo().find(|(_, statement)| undoing(up, done, statement) == Undoing::Refuse)
@@ -274,7 +280,8 @@ async fn undo_statement(
 /// Without a way back, indexes can still be dropped, if there is nothing else to undo.
 async fn undo_indexes(runner: &mut Runner<'_>, migration: &Migration, done: usize) -> Result<(), Error> {
     let mut names = Vec::new();
-    for statement in &migration.up.statements()[..done] {
+    let (up, done) = lasting(&migration.up, done);
+    for statement in &up[..done] {
         match effect(&statement.text) {
             Effect::CreateIndex { name: Some(name), table } => names.push((name, table)),
             Effect::Repeatable => {}
@@ -293,8 +300,8 @@ async fn undo_indexes(runner: &mut Runner<'_>, migration: &Migration, done: usiz
     }
     for (name, table) in names {
         let question = sqlx::query_as(
-            "SELECT indexrelid::regclass::text FROM pg_index JOIN pg_class AS class ON class.oid = indexrelid \
-             WHERE indrelid = to_regclass($1) AND class.relname = (parse_ident($2))[1]",
+            "SELECT format('%I.%I', (SELECT nspname FROM pg_namespace WHERE oid = class.relnamespace), class.relname) FROM pg_index \
+             JOIN pg_class AS class ON class.oid = indexrelid WHERE indrelid = to_regclass($1) AND class.relname = (parse_ident($2))[1]",
         )
         .bind(&table)
         .bind(&name);

@@ -75,6 +75,7 @@ pub(crate) async fn prepare(conn: &mut PgConnection, options: &Options, reach: R
         "SELECT pg_backend_pid(), count(set_config(name, value, $3)) FROM (VALUES \
              ('tcp_keepalives_idle', '15'), ('tcp_keepalives_interval', '5'), ('tcp_keepalives_count', '3'), \
              ('client_connection_check_interval', '1000'), ('idle_in_transaction_session_timeout', '0'), \
+             ('transaction_timeout', '0'), \
              ('statement_timeout', $1::text), ('search_path', $2::text)) AS ours (name, value) \
          WHERE value IS NOT NULL AND EXISTS (SELECT FROM pg_settings AS known WHERE known.name = ours.name)",
     );

@@ -2,7 +2,7 @@
 
 use super::{Direction, lock};
 use crate::plan::{contradictions, pending, plan};
-use crate::{Applied, Error, Holder, Migrations, Problem, Rules};
+use crate::{Applied, Error, Holder, Migration, Migrations, Problem, Rules};
 use similar::TextDiff;
 use sqlx::PgConnection;
 
@@ -51,17 +51,32 @@ pub async fn status_by(
 /// More lines of difference than anybody reads in an error.
 const SHOWN_LINES: usize = 40;
 
-/// Puts into each problem of an edited file what was edited, where the text is known.
+/// More files than anybody reads the differences of.
+const SHOWN_FILES: usize = 20;
+
+/// Puts into the first problems of edited files what was edited, where the text is known, and counts the others.
 pub(super) async fn show_edits(
     conn: &mut PgConnection,
     migrations: &Migrations,
     problems: &mut [Problem],
 ) -> Result<(), Error> {
+    let mut edited: Vec<(&Migration, &mut Option<String>)> = Vec::new();
     for problem in problems {
         let Problem::Edited { label, diff, .. } = problem else { continue };
-        let Some(file) = migrations.iter().find(|file| file.label == *label) else { continue };
-        let before = migrations.history().text_of(conn, &file.id, Direction::Up).await?;
-        *diff = before.map(|before| difference(&before, file.up_sql()));
+        edited.extend(migrations.iter().find(|file| file.label == *label).map(|file| (file, diff)));
+    }
+    let more = edited.len().saturating_sub(SHOWN_FILES);
+    edited.truncate(SHOWN_FILES);
+    let ids: Vec<&str> = edited.iter().map(|(file, _)| file.id.as_str()).collect();
+    let mut texts = Box::pin(migrations.history().texts_of(conn, &ids, Direction::Up)).await?;
+    for (file, diff) in &mut edited {
+        let before = texts.remove(file.id.as_str());
+        **diff = before.map(|before| difference(&before, file.up_sql()));
+    }
+    let last = edited.into_iter().rev().find_map(|(_, diff)| diff.as_mut());
+    if let Some(last) = last.filter(|_| more > 0) {
+        let files = if more == 1 { "edited file" } else { "edited files" };
+        *last = format!("{}\n… the differences of {more} more {files} are not shown", last.trim_end());
     }
     Ok(())
 }

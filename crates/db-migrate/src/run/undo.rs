@@ -3,6 +3,7 @@
 //! A way back is written for all of a migration. Half way, a `DROP TABLE` in it may mean the table that the migration was
 //! about to replace.
 
+use crate::migration::Script;
 use crate::script::{Aim, Deed, Statement, aim};
 
 /// What to make of a statement of the way back.
@@ -14,6 +15,14 @@ pub(super) enum Undoing {
     PassOver,
     /// Nothing tells, and it may remove what was there before.
     Refuse,
+}
+
+/// The statements of a script without those that it rolls back itself, and how many of the first `done` are among them.
+pub(super) fn lasting(script: &Script, done: usize) -> (Vec<Statement>, usize) {
+    let undone = script.rolled_back();
+    let all = script.statements().iter().enumerate();
+    let kept = all.filter(|(at, _)| !undone.contains(at)).map(|(_, statement)| statement.clone()).collect();
+    (kept, done - undone.range(..done).count())
 }
 
 /// Decides of each statement of the way back, when the first `done` statements of the way there are.

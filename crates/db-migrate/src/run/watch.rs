@@ -1,15 +1,16 @@
 //! Looks from a second session at a statement that takes its time: who blocks it, how far it is.
 
+use super::retry::is_worth_it;
 use super::{Blocker, Event, Options, Progress};
 use crate::script::masked;
 use crate::{Error, Server};
 use sqlx::{AssertSqlSafe, FromRow, PgConnection};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, Sleep, sleep, timeout};
 
 /// No need to look at what is done by then.
 const FIRST_LOOK: Duration = Duration::from_millis(30);
@@ -28,6 +29,8 @@ pub(super) struct Watch {
     pid: Arc<AtomicI32>,
     /// Soon enough to see who blocks a statement before its lock timeout ends it.
     first_look: Duration,
+    /// One for all migrations: to arm one for each wakes a thread of the runtime each time.
+    alarm: Pin<Box<Sleep>>,
 }
 
 enum Session {
@@ -74,7 +77,7 @@ impl Watch {
     pub(super) fn new(pid: i32, options: &Options) -> Self {
         let first_look = FIRST_LOOK.min(options.lock_timeout / 3);
         let session = options.server.clone().map_or(Session::None, |server| Session::Due(Box::new(server)));
-        Self { session, pid: Arc::new(pid.into()), first_look }
+        Self { session, pid: Arc::new(pid.into()), first_look, alarm: Box::pin(sleep(Duration::ZERO)) }
     }
 
     /// Where the number of the process is, for whoever comes to know it.
@@ -94,12 +97,17 @@ impl Watch {
     ) -> (Result<T, Error>, Vec<Blocker>) {
         let mut blockers = Vec::new();
         let mut work = pin!(work);
-        let (mut pause, mut told) = (self.first_look, Instant::now());
+        let mut told = Instant::now();
+        let mut due = told + self.first_look;
         loop {
             tokio::select! {
                 biased;
                 outcome = &mut work => return (outcome, blockers),
-                () = sleep(pause), if !matches!(self.session, Session::None) => {}
+                () = self.alarm.as_mut(), if !matches!(self.session, Session::None) => {}
+            }
+            if Instant::now() < due {
+                self.alarm.as_mut().reset(due);
+                continue;
             }
             let pid = self.pid.load(Relaxed);
             let mut looking = pin!(self.session.look(pid));
@@ -107,9 +115,9 @@ impl Watch {
                 biased;
                 outcome = &mut work => {
                     // The server looked while the work was still waiting; its answer may take its time to come.
-                    let late = match outcome {
-                        Err(_) => timeout(LATEST_ANSWER, looking).await.ok().flatten(),
-                        Ok(_) => None,
+                    let late = match &outcome {
+                        Err(error) if is_worth_it(error) => timeout(LATEST_ANSWER, looking).await.ok().flatten(),
+                        _ => None,
                     };
                     let seen = late.map(|seen| seen.blockers).filter(|seen| !seen.is_empty());
                     return (outcome, seen.unwrap_or(blockers));
@@ -125,7 +133,8 @@ impl Watch {
                     blockers = seen.blockers;
                 }
             }
-            pause = NEXT_LOOK;
+            // Behind a pooler there may be nothing to look at yet.
+            due = Instant::now() + if pid == 0 { self.first_look } else { NEXT_LOOK };
         }
     }
 }

@@ -11,8 +11,10 @@ pub(crate) enum Class {
     Begin,
     /// It ends that.
     Commit,
-    /// It undoes or splits a transaction, which leaves no way to say what was applied.
+    /// It rolls back a transaction.
     Rollback,
+    /// It splits a transaction, or keeps it for later, which leaves no way to say what was applied.
+    Split,
     /// It reads rows from the client, and none follow it.
     CopyFromClient,
     /// It reads the rows that follow it.
@@ -69,10 +71,11 @@ pub(super) fn classify(words: &Words<'_>) -> Class {
     let upper: Vec<&str> = upper.iter().map(String::as_str).collect();
     match upper.as_slice() {
         ["BEGIN", ..] | ["START", "TRANSACTION", ..] => Class::Begin,
-        ["COMMIT" | "END", rest @ ..] if rest.contains(&"CHAIN") && !rest.contains(&"NO") => Class::Rollback,
-        ["COMMIT", "PREPARED", ..] | ["PREPARE", "TRANSACTION", ..] | ["ABORT", ..] => Class::Rollback,
+        ["COMMIT" | "END", rest @ ..] if chains(rest) => Class::Split,
+        ["COMMIT" | "ROLLBACK", "PREPARED", ..] | ["PREPARE", "TRANSACTION", ..] => Class::Split,
         ["COMMIT" | "END", ..] => Class::Commit,
-        ["ROLLBACK", rest @ ..] if !rest.contains(&"TO") => Class::Rollback,
+        ["ROLLBACK" | "ABORT", rest @ ..] if chains(rest) => Class::Split,
+        ["ROLLBACK" | "ABORT", rest @ ..] if !rest.contains(&"TO") => Class::Rollback,
         ["COPY", rest @ ..] if rest.windows(2).any(|pair| pair == ["FROM", "STDIN"]) => Class::CopyFromClient,
         ["SET", "LOCAL" | "TRANSACTION" | "CONSTRAINTS", ..] => Class::Plain,
         ["SET" | "RESET" | "LISTEN", ..] | ["DISCARD", _] if upper != ["DISCARD", "ALL"] => Class::Session,
@@ -114,6 +117,11 @@ const FIRST: [&str; 21] = [
     "VACUUM",
     "CHECKPOINT",
 ];
+
+/// Whether another transaction follows at once.
+fn chains(words: &[&str]) -> bool {
+    words.contains(&"CHAIN") && !words.contains(&"NO")
+}
 
 fn is_temporary(after_create: &[&str]) -> bool {
     after_create
@@ -184,7 +192,9 @@ mod tests {
     fn knows_a_transaction_of_the_file() {
         check(Class::Begin, &["BEGIN", "begin work", "START TRANSACTION ISOLATION LEVEL SERIALIZABLE"]);
         check(Class::Commit, &["COMMIT", "END", "commit and no chain"]);
-        check(Class::Rollback, &["ROLLBACK", "ABORT", "PREPARE TRANSACTION 'x'", "COMMIT AND CHAIN"]);
+        check(Class::Rollback, &["ROLLBACK", "ABORT", "rollback work", "ROLLBACK AND NO CHAIN"]);
+        check(Class::Split, &["PREPARE TRANSACTION 'x'", "COMMIT PREPARED 'x'", "ROLLBACK PREPARED 'x'"]);
+        check(Class::Split, &["COMMIT AND CHAIN", "ROLLBACK AND CHAIN", "ABORT WORK AND CHAIN"]);
         check(Class::Plain, &["ROLLBACK TO SAVEPOINT s", "SAVEPOINT s", "RELEASE s"]);
     }
 

@@ -15,6 +15,13 @@ pub(crate) enum Segment {
         /// The file's own `BEGIN`, with its isolation level.
         begin: Option<usize>,
     },
+    /// In a transaction that the file itself rolls back: a trial, a test. It is run as the file has it, and leaves nothing.
+    Undone {
+        /// Its statements.
+        range: Range<usize>,
+        /// The file's own `BEGIN`.
+        begin: usize,
+    },
     /// One statement by itself, since the server refuses it in a transaction.
     Alone(usize),
 }
@@ -31,7 +38,7 @@ pub(crate) struct Segmented {
 pub(crate) enum Unsound {
     /// The server refuses it in the transaction that it stands in.
     OutsideTransaction(usize),
-    /// It undoes or splits the transaction.
+    /// It undoes what is not in a transaction of the file's own, or splits that.
     Rollback(usize),
     /// Its rows are nowhere.
     CopyFromClient(usize),
@@ -40,10 +47,15 @@ pub(crate) enum Unsound {
 }
 
 impl Segment {
+    /// Whether nothing of it stays.
+    pub(crate) const fn is_undone(&self) -> bool {
+        matches!(self, Self::Undone { .. })
+    }
+
     /// Its statements.
     pub(crate) fn range(&self) -> Range<usize> {
         match self {
-            Self::Together { range, .. } => range.clone(),
+            Self::Together { range, .. } | Self::Undone { range, .. } => range.clone(),
             Self::Alone(at) => *at..at + 1,
         }
     }
@@ -72,16 +84,20 @@ struct Builder {
     start: Option<usize>,
     /// The `BEGIN` that opened it.
     begin: Option<usize>,
+    /// Whether something since the last end of a transaction stands before any `BEGIN`. Tools that send a file as one
+    /// message, or in their own transaction, roll that back with what follows the `BEGIN`; others do not.
+    is_mixed: bool,
 }
 
 impl Builder {
     fn take(&mut self, at: usize, class: Class, statement: &Statement) {
         match class {
             Class::Begin if self.begin.is_none() => {
-                self.end(at);
+                self.close(at);
                 (self.begin, self.start) = (Some(at), Some(at + 1));
             }
             Class::Commit => self.end(at),
+            Class::Rollback if self.mode != TransactionMode::Single && !self.is_mixed => self.undo(at),
             Class::Outside if self.begin.is_some() || self.mode == TransactionMode::Single => {
                 self.made.unsound.push(Unsound::OutsideTransaction(at));
             }
@@ -89,21 +105,39 @@ impl Builder {
                 self.end(at);
                 self.made.segments.push(Segment::Alone(at));
             }
-            Class::Rollback => self.made.unsound.push(Unsound::Rollback(at)),
+            Class::Rollback | Class::Split => self.made.unsound.push(Unsound::Rollback(at)),
             Class::CopyFromClient => self.made.unsound.push(Unsound::CopyFromClient(at)),
             Class::Meta if !is_harmless(&statement.text) => self.made.unsound.push(Unsound::Meta(at)),
             // A second BEGIN is one that the server only warns of.
             Class::Begin | Class::Meta => {}
             Class::Plain | Class::CopyIn | Class::Session | Class::Temporary => {
                 self.start.get_or_insert(at);
+                self.is_mixed |= self.begin.is_none();
                 if self.mode == TransactionMode::None && self.begin.is_none() {
-                    self.end(at + 1);
+                    self.close(at + 1);
                 }
             }
         }
     }
 
+    /// Ends a transaction for whoever runs the file.
     fn end(&mut self, at: usize) {
+        self.close(at);
+        self.is_mixed = false;
+    }
+
+    fn undo(&mut self, at: usize) {
+        let (start, begin) = (self.start.take(), self.begin.take());
+        match begin.zip(start) {
+            Some((begin, start)) if start < at => {
+                self.made.segments.push(Segment::Undone { range: start..at, begin });
+            }
+            Some(_) => {}
+            None => self.made.unsound.push(Unsound::Rollback(at)),
+        }
+    }
+
+    fn close(&mut self, at: usize) {
         if let Some(start) = self.start.take()
             && start < at
         {
@@ -148,6 +182,7 @@ mod tests {
         let show = |segment: &Segment| match segment {
             Segment::Together { range, begin: Option::None } => format!("{range:?}"),
             Segment::Together { range, begin: Some(begin) } => format!("{begin}:{range:?}"),
+            Segment::Undone { range, begin } => format!("{begin}:{range:?} undone"),
             Segment::Alone(at) => format!("{at}"),
         };
         assert_eq!(found.segments.iter().map(show).collect::<Vec<_>>(), expected, "{sql}");
@@ -183,10 +218,27 @@ mod tests {
     }
 
     #[test]
+    fn what_the_file_rolls_back_leaves_nothing() {
+        for mode in [Auto, None] {
+            check(mode, "BEGIN; SELECT 1; ROLLBACK; SELECT 2", &["0:1..2 undone", "3..4"]);
+            check(mode, "BEGIN; SELECT 1; ROLLBACK TO s; ABORT; BEGIN; ROLLBACK", &["0:1..3 undone"]);
+            let after = format!("{CONCURRENTLY}; BEGIN; SELECT 1; COMMIT; BEGIN; SELECT 2; ROLLBACK");
+            check(mode, &after, &["0", "1:2..3", "4:5..6 undone"]);
+        }
+    }
+
+    #[test]
     fn what_cannot_be_is_named() {
         refuses(Single, CONCURRENTLY, Unsound::OutsideTransaction(0));
         refuses(Auto, &format!("BEGIN; {CONCURRENTLY}; COMMIT"), Unsound::OutsideTransaction(1));
-        refuses(Auto, "BEGIN; SELECT 1; ROLLBACK", Unsound::Rollback(2));
+        refuses(Single, "BEGIN; SELECT 1; ROLLBACK", Unsound::Rollback(2));
+        for mode in [Auto, None] {
+            refuses(mode, "SELECT 1; ROLLBACK", Unsound::Rollback(1));
+            refuses(mode, "BEGIN; SELECT 1; ROLLBACK AND CHAIN; COMMIT", Unsound::Rollback(2));
+            refuses(mode, "BEGIN; SELECT 1; COMMIT; ROLLBACK PREPARED 'x'", Unsound::Rollback(3));
+            // Some tools would roll back the first one, too.
+            refuses(mode, "SELECT 1; BEGIN; SELECT 2; ROLLBACK", Unsound::Rollback(3));
+        }
         refuses(Auto, "COPY t FROM STDIN", Unsound::CopyFromClient(0));
         refuses(Auto, "\\connect other", Unsound::Meta(0));
         check(Auto, "\\restrict x\nSELECT 1;\n\\unrestrict x", &["1..3"]);

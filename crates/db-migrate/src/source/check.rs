@@ -191,8 +191,12 @@ fn read_script(
     }
     let mode = transaction.mode;
     let unsound = script::segments(&statements, mode, &BTreeSet::new()).unsound;
-    let refused = |unsound| refuse(&text.file, &statements, unsound, transaction.remedy());
-    problems.extend(unsound.into_iter().map(refused));
+    for unsound in unsound {
+        let problem = refuse(&text.file, &statements, unsound, transaction.remedy());
+        if !problems.contains(&problem) {
+            problems.push(problem);
+        }
+    }
     let original = text.original.unwrap_or(text.sql);
     let line = text.line.max(1);
     Script { file: text.file, line, text: original.into(), mode, body: Body::Sql(statements) }
@@ -202,8 +206,9 @@ fn check_strictly(file: &str, statements: &[Statement], problems: &mut Vec<Sourc
     if statements.is_empty() {
         problems.push(SourceProblem::Empty { file: file.to_owned() });
     }
-    let begins = |class| matches!(class, script::Class::Begin | script::Class::Commit);
-    for found in statements.iter().filter(|found| begins(found.class)) {
+    let controls =
+        |class| matches!(class, script::Class::Begin | script::Class::Commit | script::Class::Rollback);
+    for found in statements.iter().filter(|found| controls(found.class)) {
         problems.push(SourceProblem::TransactionControl {
             file: file.to_owned(),
             line: found.line,

@@ -252,12 +252,14 @@ pub enum SourceProblem {
         instead: &'static str,
     },
     /// A placeholder has no value.
-    #[error("{file}:{line}: ${{{name}}} has no value: set it with --set {name}=VALUE")]
+    #[error("{file}:{line}: {written} has no value: set it with --set {name}=VALUE")]
     Placeholder {
         /// The file.
         file: String,
         /// The line, from 1.
         line: usize,
+        /// As it is there.
+        written: String,
         /// Its name.
         name: String,
     },

@@ -8,14 +8,27 @@ use std::collections::BTreeMap;
 pub struct Variables {
     /// What the caller sets; replaced in the files of every format, and ahead of all other values.
     ///
-    /// Flyway's files may ask for names of its own. `flyway:user` and `flyway:database`, which only the caller knows, have
-    /// no value unless they are set here; `flyway:defaultSchema` is `public`, `flyway:table` is `flyway_schema_history` and
+    /// Flyway's files may ask for names of its own, between the marks that such a file of settings says. `flyway:user` and
+    /// `flyway:database`, which only the caller knows, have no value unless they are set here; `flyway:defaultSchema` is `public`, `flyway:table` is `flyway_schema_history` and
     /// `flyway:environment` is `default` unless set here or in a `flyway.conf` or `flyway.toml` in the directory or above;
     /// `flyway:timestamp` is the local time of reading, as `2026-01-02 03:04:05`, and `flyway:workingDirectory` the folder
     /// that the process is in. So are the placeholders of such a file.
     pub set: BTreeMap<String, String>,
     /// The process's environment, which only goose's files may ask for, between their own marks.
     pub environment: BTreeMap<String, String>,
+}
+
+/// What a placeholder stands between.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Marks {
+    pub(crate) prefix: String,
+    pub(crate) suffix: String,
+}
+
+impl Default for Marks {
+    fn default() -> Self {
+        Self { prefix: "${".to_owned(), suffix: "}".to_owned() }
+    }
 }
 
 /// A placeholder without a value.
@@ -32,17 +45,18 @@ impl Variables {
         if self.set.is_empty() {
             return Cow::Borrowed(text);
         }
-        replace(text, |name, _| self.set.get(name).map(String::as_str))
+        replace(text, &Marks::default(), |name, _| self.set.get(name).map(String::as_str))
     }
 
     /// Puts in every value, as Flyway does: a placeholder without one is an error wherever it stands, also in a comment.
     pub(crate) fn fill_all<'a>(
         &self,
         text: &'a str,
+        marks: &Marks,
         known: &BTreeMap<&str, &str>,
     ) -> Result<Cow<'a, str>, Vec<Missing>> {
         let mut missing = Vec::new();
-        let filled = replace(text, |name, at| {
+        let filled = replace(text, marks, |name, at| {
             let value = self.set.get(name).map(String::as_str).or_else(|| known.get(name).copied());
             let value = value.or_else(|| self.named_alike(name, known));
             if value.is_none() {
@@ -62,27 +76,31 @@ impl Variables {
     }
 }
 
-fn replace<'a, 'v>(text: &'a str, mut value: impl FnMut(&str, usize) -> Option<&'v str>) -> Cow<'a, str> {
+fn replace<'a, 'v>(
+    text: &'a str,
+    Marks { prefix, suffix }: &Marks,
+    mut value: impl FnMut(&str, usize) -> Option<&'v str>,
+) -> Cow<'a, str> {
     let mut filled = String::new();
     let mut done = 0;
     let mut from = 0;
-    while let Some(start) = text[from..].find("${").map(|at| from + at) {
-        let name_at = start + 2;
-        let Some(length) = text[name_at..].find('}') else {
+    while let Some(start) = text[from..].find(prefix).map(|at| from + at) {
+        let name_at = start + prefix.len();
+        let Some(length) = text[name_at..].find(suffix) else {
             // Flyway reads to the end for it; the name in the error is then the first line.
             let name = text[name_at..].lines().next().unwrap_or_default();
             value(name, start);
             break;
         };
-        let end = name_at + length + 1;
-        match value(&text[name_at..end - 1], start) {
+        let end = name_at + length + suffix.len();
+        match value(&text[name_at..name_at + length], start) {
             Some(value) => {
                 filled.push_str(&text[done..start]);
                 filled.push_str(value);
                 done = end;
                 from = end;
             }
-            // An inner `${` may begin a name that is known.
+            // An inner prefix may begin a name that is known.
             None => from = name_at,
         }
     }
@@ -95,7 +113,7 @@ fn replace<'a, 'v>(text: &'a str, mut value: impl FnMut(&str, usize) -> Option<&
 
 #[cfg(test)]
 mod tests {
-    use super::{Missing, Variables};
+    use super::{Marks, Missing, Variables};
     use std::collections::BTreeMap;
 
     fn variables() -> Variables {
@@ -121,10 +139,14 @@ mod tests {
     #[test]
     fn says_what_has_no_value_and_where() {
         let known = BTreeMap::from([("flyway:filename", "V1__a.sql")]);
-        let fill = |text| variables().fill_all(text, &known).map(String::from);
+        let fill = |text| variables().fill_all(text, &Marks::default(), &known).map(String::from);
         assert_eq!(fill("-- ${flyway:filename} ${schema}"), Ok("-- V1__a.sql app".to_owned()));
         let missing = |name: &str, line| Missing { name: name.to_owned(), line };
         assert_eq!(fill("\n${a}\n\n${schema}${b}"), Err(vec![missing("a", 2), missing("b", 4)]));
         assert_eq!(fill("\n${a\n"), Err(vec![missing("a", 2)]));
+        let marks = Marks { prefix: "@<".into(), suffix: ">@".into() };
+        let fill = |text| variables().fill_all(text, &marks, &known).map(String::from);
+        assert_eq!(fill("@<schema>@.a > ${schema}@<empty>@ü"), Ok("app.a > ${schema}ü".to_owned()));
+        assert_eq!(fill("\n@<a>@"), Err(vec![missing("a", 2)]));
     }
 }

@@ -1,13 +1,15 @@
 //! Proves that every migration can be taken back and applied anew.
 
 mod round_trip;
+mod trail;
 
 use crate::run::{Event, Options};
 use crate::schema::{Difference, SnapshotOptions};
 use crate::stage::{Stage, options_there, refuse_server_wide};
 use crate::{Error, Migration, MigrationId, Migrations, Server, plan};
-use round_trip::{Judge, Resume};
+use round_trip::{Judge, Start};
 use std::fmt;
+use trail::Trail;
 
 /// What came of the round trips.
 #[derive(Debug)]
@@ -103,16 +105,17 @@ impl Verified {
 /// a look at the whole schema after each; then takes back all that can be, and applies it anew. The server's database
 /// itself is not touched.
 ///
-/// A look is one statement, answered with a number. Only where that is not the one expected, a scratch database is made
-/// anew, migrated to before that migration, and both schemas are read and compared; so each way back that is wrong costs
-/// once more what all migrations before it take, and those after it are judged all the same.
+/// A look is one statement, answered with a number. Only where that is not the one expected, another scratch database is
+/// used, migrated to before that migration, and both schemas are read and compared; those after it are judged all the
+/// same. It is a copy of one that is kept aside and only migrated on, so all ways back that are wrong cost together once
+/// more what the migrations take, and each a copy.
 ///
 /// # Errors
 /// [`Error::Plan`], [`Error::ServerWide`], and what [`apply`](crate::apply) has where a way there fails: of what comes after it nothing can be
 /// said.
 ///
 /// # Cancel safety
-/// The scratch database is dropped; [`Scratch::settled`](crate::Scratch::settled) waits for that.
+/// The scratch databases are dropped; [`Scratch::settled`](crate::Scratch::settled) waits for that.
 pub async fn verify(
     server: &Server,
     migrations: &Migrations,
@@ -126,12 +129,18 @@ pub async fn verify(
     refuse_server_wide(scripts, migrations.hooks(), options.server_wide)?;
     let options = options_there(server, options).await?;
     let mut judge = Judge::new(migrations, &steps, crate::drift::without_history(migrations, taking));
-    let mut next = Some(Resume::default());
-    while let Some(resume) = next {
-        let mut stage = Stage::open(server, migrations).await?;
-        let outcome = Box::pin(judge.judge(&mut stage.conn, resume, &options, progress)).await;
-        next = stage.end(outcome).await?;
-    }
+    let mut trail = Trail::new(server, migrations, &steps, &options);
+    let outcome = async {
+        let (mut stage, mut start) = (Stage::open(server, migrations).await?, Start::Anew);
+        loop {
+            let outcome = Box::pin(judge.judge(&mut stage.conn, start, &options, progress)).await;
+            let Some(resume) = stage.end(outcome).await? else { return Ok(()) };
+            let (other, settings) = Box::pin(trail.fork(resume.at, progress)).await?;
+            (stage, start) = (other, Start::There(resume, settings));
+        }
+    };
+    let outcome = Box::pin(outcome).await;
+    trail.end(outcome).await?;
     Ok(judge.verified)
 }
 

@@ -1,9 +1,8 @@
 //! Goes there, back and there again, as far as one scratch database serves.
 
 use super::{RoundTrip, Verdict, Verified, Whole};
-use crate::run::{Direction, Event, Options, Rest, Runner, hooks};
+use crate::run::{Direction, Event, Options, Rest, Runner, Settings, hooks};
 use crate::schema::{Snapshot, SnapshotOptions, diff, digest, snapshot};
-use crate::stage::{Telling, apply_each};
 use crate::{Error, Kind, Migration, Migrations};
 use sqlx::PgConnection;
 
@@ -15,12 +14,20 @@ pub(super) struct Judge<'j> {
     pub(super) verified: Verified,
 }
 
-/// Where to go on in a new scratch database.
-#[derive(Debug, Default)]
+/// What a scratch database has when the judge comes to it.
+pub(super) enum Start {
+    /// Nothing.
+    Anew,
+    /// The migrations before that to go on with, and what their session had set.
+    There(Resume, Settings),
+}
+
+/// Where to go on in another scratch database.
+#[derive(Debug)]
 pub(super) struct Resume {
-    /// The first migration that is not applied there yet.
-    at: usize,
-    /// What the one before it, or it, left behind in the old one.
+    /// The first migration that is not to be applied there yet.
+    pub(super) at: usize,
+    /// What it left behind in the old one.
     wrong: Option<Wrong>,
 }
 
@@ -53,23 +60,32 @@ impl<'j> Judge<'j> {
         Self { migrations, steps, taking, verified }
     }
 
-    /// Goes on in an empty database, to the end or until another one is needed.
+    /// Goes on to the end or until another database is needed.
     pub(super) async fn judge(
         &mut self,
         conn: &mut PgConnection,
-        resume: Resume,
+        start: Start,
         options: &Options,
         tell: &mut (dyn FnMut(&Event<'_>) + Send),
     ) -> Result<Option<Resume>, Error> {
         let mut runner = Runner::open(conn, self.migrations.history(), options, tell).await?;
         let hooks = self.migrations.hooks();
-        hooks::run(runner.conn, &hooks.before_all).await?;
-        let mut at = resume.at;
-        apply_each(&mut runner, self.migrations, &self.steps[..at], Telling::Quiet).await?;
-        if let Some(wrong) = resume.wrong {
-            self.compare(&mut runner, at, wrong).await?;
-            at += 1;
-        }
+        let at = match start {
+            Start::Anew => {
+                hooks::run(runner.conn, &hooks.before_all).await?;
+                0
+            }
+            Start::There(Resume { at, wrong }, settings) => {
+                settings.restore(runner.conn).await?;
+                match wrong {
+                    Some(wrong) => {
+                        self.compare(&mut runner, at, wrong).await?;
+                        at + 1
+                    }
+                    None => at,
+                }
+            }
+        };
         let mut before = digest(runner.conn, &self.taking).await?;
         for index in at..self.steps.len() {
             let (label, total) = (&self.steps[index].label, self.steps.len());

@@ -10,8 +10,8 @@ use std::sync::Arc;
 type Outcome = Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
 #[derive(Debug)]
-struct Fill {
-    rows: i32,
+pub(crate) struct Fill {
+    pub(crate) rows: i32,
 }
 
 #[async_trait]

@@ -1,7 +1,7 @@
 //! Files that are no longer what was applied.
 
 use crate::{NOTES, apply, item, set, tables};
-use db_migrate::{Embedded, Error, Problem};
+use db_migrate::{Embedded, Error, Format, Migrations, Options, Problem};
 use db_testkit::empty_db;
 
 /// Applies `first`, then `second`, which must be refused with `expected` and change nothing.
@@ -39,4 +39,36 @@ async fn refuses_an_edited_file() {
 #[tokio::test]
 async fn refuses_a_missing_file() {
     check(&[NOTES, TAGS], &[NOTES], Problem::Missing { label: "0002_tags".into() }).await;
+}
+
+#[tokio::test]
+async fn of_many_edited_files_the_first_are_shown_and_the_others_counted() {
+    let all = |of: &str| {
+        let files: Vec<_> =
+            (1..23).map(|at| (format!("{at}_x.up.sql"), format!("SELECT {at}{of};"))).collect();
+        let files: Vec<_> = files.iter().map(|(file, sql)| (file.as_str(), sql.as_str())).collect();
+        Migrations::from_files(&files, Some(Format::GolangMigrate), &Default::default()).expect("sound").0
+    };
+    empty_db(|db| async move {
+        let mut conn = db.connect().await;
+        db_migrate::apply(&mut conn, &all(""), &Options::default(), &mut |_| {}).await.expect("applied");
+        let found = db_migrate::status(&mut conn, &all(" + 0")).await.expect("a status").problems;
+        let diffs: Vec<Option<&str>> = found
+            .iter()
+            .map(|problem| match problem {
+                Problem::Edited { diff, .. } => diff.as_deref(),
+                other => panic!("{other}"),
+            })
+            .collect();
+        assert_eq!(diffs.len(), 22);
+        for (diff, at) in diffs.iter().zip(1..) {
+            let own = diff.is_some_and(|diff| diff.contains(&format!("+SELECT {at} + 0;\n")));
+            assert_eq!((own, diff.is_some()), (at <= 20, at <= 20), "{at}: {diff:?}");
+            let counts = diff.is_some_and(|diff| diff.contains("not shown"));
+            assert_eq!(counts, at == 20, "{at}: {diff:?}");
+        }
+        let rest = "\n… the differences of 2 more edited files are not shown";
+        assert!(found[19].to_string().ends_with(rest), "{}", found[19]);
+    })
+    .await;
 }

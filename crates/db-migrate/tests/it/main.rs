@@ -35,12 +35,14 @@ mod rehearse_cancelled;
 mod rehearse_copy;
 mod repair;
 mod revert;
+mod rolled_back;
 mod schema;
 mod scratch;
 mod server_wide;
 #[cfg(feature = "backup")]
 mod squash;
 mod verify;
+mod verify_wrong;
 
 use db_migrate::{Embedded, Error, Migrations, Options, Report, RevertTo};
 use sqlx::PgConnection;

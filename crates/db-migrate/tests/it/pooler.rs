@@ -1,12 +1,14 @@
 //! Behind a pooler that gives every transaction another session.
 
+use crate::code::Fill;
 use crate::{NOTES, SOMEBODY_WAITS, done, item, outside, run, set, tables, until};
 use db_migrate::{
     Course, DeployLock, Embedded, Error, Migrations, On, Options, Recover, Report, RevertTo, Server, Way,
     apply, recover, rehearse, repair, revert, status,
 };
 use db_testkit::{FreshDb, TransactionPooler, empty_db};
-use sqlx::{Connection, PgConnection};
+use sqlx::{Connection, PgConnection, Row};
+use std::sync::Arc;
 use std::time::Duration;
 
 const SESSIONS: usize = 3;
@@ -161,6 +163,100 @@ async fn what_needs_a_session_is_refused_before_it_is_run() {
 }
 
 #[tokio::test]
+async fn what_scripts_around_migrations_set_is_refused_and_the_rest_of_them_runs() {
+    let around = |text: &str| {
+        let folder = tempfile::tempdir().expect("a folder");
+        for (name, text) in [("V1__notes.sql", "CREATE TABLE notes (id int);"), ("beforeMigrate.sql", text)] {
+            std::fs::write(folder.path().join(name), text).expect("written");
+        }
+        Migrations::read(folder.path()).expect("sound migrations")
+    };
+    empty_db(async |db| {
+        let mut pooled = Pooled::open(&db).await;
+        let refused =
+            pooled.apply(&around("SET search_path = public;")).await.expect_err("it is gone by then");
+        assert!(matches!(refused, Error::BehindPooler { .. }), "{refused}");
+        pooled.apply(&around("CREATE TABLE IF NOT EXISTS before (id int);")).await.expect("applied");
+        assert_eq!(tables(&mut db.connect().await).await, ["before", "notes"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn code_leaves_nothing_prepared() {
+    empty_db(async |db| {
+        let mut pooled = Pooled::open(&db).await;
+        let code = |rows| Arc::new(Fill { rows }) as Arc<dyn db_migrate::Code>;
+        let all =
+            set(&[NOTES]).with_code(2, "fill", &code(2)).and_then(|all| all.with_code(3, "more", &code(3)));
+        let all = all.expect("free numbers");
+        pooled.apply(&all).await.expect("applied");
+        let prepared: i64 = {
+            let mut found = 0;
+            for _ in 0..SESSIONS * 3 {
+                let row =
+                    sqlx::raw_sql("SELECT count(*) FROM pg_prepared_statements").fetch_one(&mut pooled.conn);
+                found += row.await.and_then(|row| row.try_get::<i64, _>(0)).expect("counted");
+            }
+            found
+        };
+        assert_eq!(prepared, 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn isolation_is_what_the_file_says_and_deferred_checks_see_its_settings() {
+    const CHOSEN: &str = "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; \
+        CREATE TABLE chosen AS SELECT current_setting('transaction_isolation') AS level;";
+    const DEFERRED: &str = "CREATE SCHEMA app; SET search_path = app; CREATE TABLE seen (id int); \
+        CREATE FUNCTION look() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO seen VALUES (1); RETURN NULL; END $$; \
+        CREATE TABLE told (id int); CREATE CONSTRAINT TRIGGER later AFTER INSERT ON told DEFERRABLE INITIALLY DEFERRED \
+        FOR EACH ROW EXECUTE FUNCTION look(); INSERT INTO told VALUES (1);";
+    empty_db(async |db| {
+        let mut pooled = Pooled::open(&db).await;
+        pooled
+            .apply(&set(&[there("0001_chosen", CHOSEN), there("0002_deferred", DEFERRED)]))
+            .await
+            .expect("applied");
+        let found: (String, i64) =
+            sqlx::query_as("SELECT level, (SELECT count(*) FROM app.seen) FROM chosen")
+                .fetch_one(&mut db.connect().await)
+                .await
+                .expect("both");
+        assert_eq!(found, ("serializable".to_owned(), 1));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_limit_of_the_role_is_none_for_what_runs_alone() {
+    empty_db(async |db| {
+        let sql = format!("ALTER DATABASE \"{}\" SET statement_timeout = '77s'", db.name());
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut db.connect().await).await.expect("set");
+        let mut pooled = Pooled::open(&db).await;
+        let refused = pooled.apply(&set(&[NOTES, INDEX])).await.expect_err("it would be cut");
+        assert!(refused.to_string().contains("statement_timeout"), "{refused}");
+        assert_eq!(tables(&mut db.connect().await).await, ["notes"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_index_is_built_whatever_isolation_is_usual() {
+    empty_db(async |db| {
+        let sql =
+            format!("ALTER DATABASE \"{}\" SET default_transaction_isolation = 'repeatable read'", db.name());
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut db.connect().await).await.expect("set");
+        let mut pooled = Pooled::open(&db).await;
+        let applied =
+            tokio::time::timeout(Duration::from_secs(20), pooled.apply(&set(&[NOTES, INDEX]))).await;
+        applied.expect("nobody waits for the lock's own transaction").expect("applied");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn half_a_migration_is_finished() {
     const TWICE: Embedded = outside(
         "0002_unique",
@@ -174,6 +270,8 @@ async fn half_a_migration_is_finished() {
         assert!(error.to_string().contains("23505"), "{error:?}");
         let mut direct = db.connect().await;
         run(&mut direct, "DELETE FROM notes WHERE ctid = (SELECT min(ctid) FROM notes)").await;
+        let back = pooled.recover(&all, Way::Undo).await.expect_err("there is no way back");
+        assert!(matches!(back, Error::Unrecoverable { .. }), "{back}");
         pooled.recover(&all, Way::Finish).await.expect("recovered");
         let found = status(&mut pooled.conn, &all).await.expect("the history can be read");
         assert_eq!((found.pending.len(), found.problems.len()), (0, 0));
@@ -216,7 +314,9 @@ async fn a_deployment_stops_when_its_lock_is_lost() {
             until(&mut direct, SOMEBODY_WAITS).await;
             run(&mut direct, KILL).await;
         };
-        let (outcome, ()) = tokio::join!(pooled.apply(&all), killed);
+        let applied = tokio::time::timeout(Duration::from_secs(20), pooled.apply(&all));
+        let (outcome, ()) = tokio::join!(applied, killed);
+        let outcome = outcome.expect("it does not wait for the table");
         assert!(matches!(outcome, Err(Error::LockLost { .. })), "{outcome:?}");
         drop(pooled);
         run(&mut reader, "ROLLBACK").await;

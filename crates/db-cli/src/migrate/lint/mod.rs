@@ -51,7 +51,7 @@ pub(super) async fn run(args: &LintArgs, format: Format) -> Result<Exit, Failed>
         return Ok(Exit::Done);
     }
     args.check_names()?;
-    let migrations = files::read(&args.files)?;
+    let migrations = files::read(&args.database, &args.files)?;
     if let Some(from) = &args.from
         && !migrations.iter().any(|one| one.id().is_meant_by(from) || one.label() == *from)
     {

@@ -14,15 +14,13 @@ use crate::run::execute::refused_in_transaction;
 use crate::run::send::send_one;
 use crate::run::watch::Tell;
 use crate::run::{Direction, Event, Settings, hooks, settings};
+use crate::scratch::is_in_use;
 use crate::script::{Effect, Segment, effect};
 use crate::stage::options_there;
 use crate::{Error, Left, Migration, Server, Template};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
-
-/// There is a session in the database to copy.
-const OBJECT_IN_USE: &str = "55006";
 
 /// What came of it.
 #[derive(Debug)]
@@ -63,11 +61,6 @@ async fn make(server: &Server, job: &Job<'_>) -> Result<(Held, Rows), Error> {
         }
         Err(error) => Err(error),
     }
-}
-
-fn is_in_use(error: &Error) -> bool {
-    matches!(error, Error::Database { source: sqlx::Error::Database(error), .. }
-        if error.code().is_some_and(|code| code == OBJECT_IN_USE))
 }
 
 #[cfg(feature = "backup")]
@@ -151,6 +144,11 @@ impl Copy<'_> {
                 Segment::Together { begin, .. } => {
                     self.together(direction, script, part, *begin, costs).await?;
                 }
+                Segment::Undone { begin, .. } => {
+                    let existing = self.existing.clone();
+                    self.together(direction, script, part, Some(*begin), costs).await?;
+                    self.existing = existing;
+                }
                 Segment::Alone(at) => self.alone(script, *at, costs).await?,
             }
         }
@@ -175,12 +173,12 @@ impl Copy<'_> {
         let outcome = measure.run(&mut tx, direction, part.range(), seen).await;
         let ending = Instant::now();
         let committed = match &outcome {
-            Ok(()) => tx.commit().await,
-            Err(_) => tx.rollback().await,
+            Ok(()) if !part.is_undone() => tx.commit().await,
+            _ => tx.rollback().await,
         };
         hold(&mut costs[began..], ending.elapsed());
         outcome?;
-        committed.map_err(Error::during(format!("commit {}", script.file)))
+        committed.map_err(Error::during(format!("end the transaction of {}", script.file)))
     }
 
     /// Its locks are gone before they can be seen.

@@ -22,6 +22,9 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
+/// Stands for the transaction of a file that rolls it back.
+const ASIDE: &str = "cairn_rolled_back";
+
 /// What came of it.
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
@@ -123,9 +126,14 @@ impl Attempt<'_> {
         for part in parts(script, &BTreeSet::new())? {
             let began = done.statements.len();
             let (range, costs) = (part.range(), &mut done.statements);
+            let aside = if part.is_undone() { Some(self.step_aside().await?) } else { None };
             let outcome = self.part(todo, direction, script, range, costs, tell).await;
             let checked = Instant::now();
-            if outcome.is_ok() && constraints::check(self.conn, &todo.migration.label).await? {
+            if let Some(existing) = aside {
+                if outcome.is_ok() {
+                    self.step_back(existing).await?;
+                }
+            } else if outcome.is_ok() && constraints::check(self.conn, &todo.migration.label).await? {
                 self.constraints = Constraints::WereChecked;
             }
             hold(&mut done.statements[began..], checked.elapsed());
@@ -139,6 +147,20 @@ impl Attempt<'_> {
             Direction::Up => history.insert(self.conn, todo.migration, applied, None).await,
             Direction::Down => history.end(self.conn, &todo.migration.id, Ended::Reverted).await,
         }
+    }
+
+    /// Before what the file rolls back itself; the relations as they will be again then.
+    async fn step_aside(&mut self) -> Result<Existing, Error> {
+        let during = Error::during("set a savepoint");
+        execute(self.conn, format!("SAVEPOINT {ASIDE}")).await.map_err(during)?;
+        Ok(self.existing.clone())
+    }
+
+    async fn step_back(&mut self, existing: Existing) -> Result<(), Error> {
+        let during = Error::during("roll back to a savepoint");
+        execute(self.conn, format!("ROLLBACK TO {ASIDE}; RELEASE {ASIDE}")).await.map_err(during)?;
+        self.existing = existing;
+        Ok(())
     }
 
     /// What has a transaction of its own in a real run.

@@ -5,7 +5,7 @@ use super::tree::{Content, File};
 use super::{Format, Note};
 use crate::SourceProblem;
 use crate::source::draft::{Draft, Text};
-use crate::source::template::{Missing, Variables};
+use crate::source::template::{Marks, Missing, Variables};
 use std::collections::BTreeMap;
 
 /// What there is in a directory, once its format is known.
@@ -98,13 +98,14 @@ impl<'a> Builder<'a> {
     }
 
     /// A script of Flyway's, of which every placeholder needs a value.
-    pub(super) fn filled_wholly(&mut self, file: &File, known: &BTreeMap<&str, &str>) -> Text {
+    pub(super) fn filled_wholly(&mut self, file: &File, marks: &Marks, known: &BTreeMap<&str, &str>) -> Text {
         let Some(raw) = self.raw(file) else { return unread(&file.path) };
-        match self.variables.fill_all(without_mark(raw), known) {
+        match self.variables.fill_all(without_mark(raw), marks, known) {
             Ok(sql) => text(&file.path, 1, raw, sql.into_owned()),
             Err(missing) => {
                 for Missing { name, line } in missing {
-                    self.problem(SourceProblem::Placeholder { file: file.path.clone(), line, name });
+                    let written = format!("{}{name}{}", marks.prefix, marks.suffix);
+                    self.problem(SourceProblem::Placeholder { file: file.path.clone(), line, written, name });
                 }
                 unread(&file.path)
             }

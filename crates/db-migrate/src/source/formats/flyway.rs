@@ -151,7 +151,7 @@ fn text(file: &File, settings: Settings, project: &Project<'_>, builder: &mut Bu
     }
     let own = [("flyway:filename", file.name())];
     let known = project.known.values.iter().map(|(name, value)| (name.as_str(), value.as_str())).chain(own);
-    builder.filled_wholly(file, &known.collect())
+    builder.filled_wholly(file, &project.known.marks, &known.collect())
 }
 
 /// What only Flyway has among files that are named as refinery's are too.

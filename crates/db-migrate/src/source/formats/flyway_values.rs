@@ -1,10 +1,12 @@
 //! What Flyway's placeholders stand for besides what is set: its own names, and its files of settings.
 //!
 //! As Flyway's `ParsingContext` has the names that begin with `flyway:`. The files are `flyway.conf` and `flyway.toml`, in
-//! the directory or above it; the nearest has its way.
+//! the directory or above it; the nearest has its way. They say, too, what placeholders stand between, and whether there
+//! are any.
 
 use super::builder::{Builder, without_mark};
 use super::tree::Tree;
+use crate::source::template::Marks;
 use std::collections::BTreeMap;
 use toml::{Table, Value};
 
@@ -16,8 +18,9 @@ const FILES: [&str; 2] = ["flyway.conf", "flyway.toml"];
 pub(super) struct Known {
     /// By name.
     pub(super) values: BTreeMap<String, String>,
-    /// Whether `${name}` is a placeholder where the script's own settings do not say.
+    /// Whether there are placeholders where the script's own settings do not say.
     pub(super) replaces: bool,
+    pub(super) marks: Marks,
 }
 
 /// What the files and the occasion give.
@@ -30,11 +33,17 @@ pub(super) fn known(tree: &Tree, builder: &mut Builder<'_>) -> Known {
         ("workingDirectory", &tree.occasion.directory),
     ];
     let values = defaults.map(|(name, value)| (format!("flyway:{name}"), value.to_owned()));
-    let mut known = Known { values: values.into(), replaces: true };
+    let mut known = Known { values: values.into(), replaces: true, marks: Marks::default() };
     for (name, text) in files(tree) {
         let read = if name.ends_with(".toml") { toml(text) } else { Ok(properties(text)) };
         match read {
-            Ok(settings) => settings.into_iter().for_each(|(key, value)| known.take(&key, value)),
+            Ok(settings) => {
+                for (key, value) in settings {
+                    if let Err(reason) = known.take(&key, value) {
+                        builder.settings(name, reason);
+                    }
+                }
+            }
             Err(reason) => builder.settings(name, reason),
         }
     }
@@ -49,10 +58,22 @@ fn files(tree: &Tree) -> Vec<(&str, &str)> {
 }
 
 impl Known {
-    fn take(&mut self, key: &str, value: String) {
+    fn take(&mut self, key: &str, value: String) -> Result<(), String> {
+        match key {
+            "flyway.placeholderPrefix" | "flyway.placeholderSuffix" if value.is_empty() => {
+                return Err(format!("{key} is empty: take it out, or say what placeholders stand between"));
+            }
+            "flyway.placeholderPrefix" => self.marks.prefix = value,
+            "flyway.placeholderSuffix" => self.marks.suffix = value,
+            "flyway.placeholderReplacement" => self.replaces = !value.eq_ignore_ascii_case("false"),
+            _ => self.take_value(key, value),
+        }
+        Ok(())
+    }
+
+    fn take_value(&mut self, key: &str, value: String) {
         let schema = |value: &str| value.split(',').next().unwrap_or_default().trim().to_owned();
         let (name, value) = match key {
-            "flyway.placeholderReplacement" => return self.replaces = !value.eq_ignore_ascii_case("false"),
             "flyway.defaultSchema" => ("flyway:defaultSchema", value),
             // The first of the schemas is the default one where nothing else is said.
             "flyway.schemas" if self.has_schema() => return,
@@ -175,6 +196,25 @@ mod tests {
         let own = ("V1__a.sql.conf", "placeholderReplacement=true");
         assert_eq!(made("${who}", &[own], &[("flyway.conf", off)], &[("who", "set")]), "set");
         assert!(made("A", &[("flyway.toml", "[flyway")], &[], &[]).starts_with("flyway.toml: "));
+    }
+
+    #[test]
+    fn placeholders_stand_between_what_the_settings_say() {
+        let conf = "flyway.placeholderPrefix=#[\nflyway.placeholderSuffix = ]#\nflyway.placeholders.who=ann";
+        let sql = "#[who]# ${who} #[flyway:table]#";
+        assert_eq!(made(sql, &[("flyway.conf", conf)], &[], &[]), "ann ${who} flyway_schema_history");
+        let unknown = made("\n#[where]#", &[("flyway.conf", conf)], &[], &[]);
+        assert_eq!(unknown, "V1__a.sql:2: #[where]# has no value: set it with --set where=VALUE");
+        let toml = "[flyway]\nplaceholderPrefix = '@{'\n[flyway.placeholders]\nwho = 'bob'";
+        assert_eq!(made("@{who} ${who}", &[], &[("flyway.toml", toml)], &[]), "bob ${who}");
+        assert_eq!(made("@{who]#", &[("flyway.toml", toml)], &[("flyway.conf", conf)], &[]), "bob");
+        let off = "[flyway]\nplaceholderReplacement = false\nplaceholderPrefix = '@{'";
+        assert_eq!(made("@{who}", &[], &[("flyway.toml", off)], &[]), "@{who}");
+        for key in ["flyway.placeholderPrefix", "flyway.placeholderSuffix"] {
+            let empty = made("A", &[("flyway.conf", &format!("{key}="))], &[], &[]);
+            let expected = "is empty: take it out, or say what placeholders stand between";
+            assert_eq!(empty, format!("flyway.conf: {key} {expected}"));
+        }
     }
 
     #[test]
