@@ -25,6 +25,7 @@
 //! ```
 
 mod causes;
+mod key_value;
 mod password;
 mod probe;
 mod recorder;
@@ -32,6 +33,7 @@ mod retry;
 mod secret;
 
 pub use causes::with_causes;
+pub use key_value::{Expected, KeyValue, KeyValueError, KeyValueLimits, Put, Stored, Version};
 pub use password::{BoxError, PasswordProvider};
 pub use probe::{Finding, Probe, Status};
 pub use recorder::{Label, NO_RECORDER, NoRecorder, Recorder};

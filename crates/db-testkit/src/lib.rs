@@ -21,6 +21,7 @@
 
 mod fault;
 mod fresh;
+mod key_value;
 mod pooler;
 mod recorded;
 mod server;
@@ -28,6 +29,7 @@ mod time;
 
 pub use fault::{Proxy, Traffic};
 pub use fresh::{FreshDb, Verdict, empty_db, fresh_db};
+pub use key_value::key_value_conforms;
 pub use pooler::TransactionPooler;
 pub use recorded::{Measurement, Recorded};
 pub use server::server_url;

@@ -65,6 +65,7 @@ pub(crate) const DRIVERS: &[Driver] = &[
         users: &[
             "db-query",
             "db-pool",
+            "db-cache",
             "db-migrate",
             "db-model",
             "db-store",

@@ -7,6 +7,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 /// An index, and a query that it serves. `KEY` stands for a key, and `PAGE` for the end of the page before.
 const SERVED: &[(&str, &str)] = &[
     ("tasks_created_idx", "tasks WHERE (created_at, id) < PAGE ORDER BY created_at DESC, id DESC"),
+    ("cache_entries_expires_idx", "cache_entries WHERE expires_at <= now() ORDER BY expires_at"),
     ("tasks_failed_idx", "tasks WHERE status = 'failed' ORDER BY completed_at DESC, id DESC"),
     ("tasks_assigned_idx", "tasks WHERE assigned_to = KEY ORDER BY created_at DESC"),
     ("tasks_parent_idx", "tasks WHERE parent_task_id = KEY"),

@@ -1,5 +1,6 @@
 //! The kit itself, against a server.
 
+mod key_value;
 mod pooler;
 
 use db_testkit::{empty_db, fresh_db, server_url};

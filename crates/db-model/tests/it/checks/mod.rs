@@ -1,6 +1,7 @@
 //! What the tables refuse: one row a constraint, and no constraint without a row.
 
 mod agents;
+mod cache;
 mod emails;
 mod research;
 mod tasks;
@@ -68,6 +69,11 @@ async fn of_agents() {
 }
 
 #[tokio::test]
+async fn of_the_cache() {
+    check(cache::REFUSED).await;
+}
+
+#[tokio::test]
 async fn no_constraint_is_left_out() {
     fresh_db(|db| async move {
         let mut conn = db.connect().await;
@@ -84,8 +90,15 @@ async fn no_constraint_is_left_out() {
         .fetch_all(&mut conn)
         .await
         .expect("the catalogue can be read");
-        let tried: Vec<_> =
-            [tasks::REFUSED, users::REFUSED, emails::REFUSED, research::REFUSED, agents::REFUSED].concat();
+        let tried: Vec<_> = [
+            tasks::REFUSED,
+            users::REFUSED,
+            emails::REFUSED,
+            research::REFUSED,
+            agents::REFUSED,
+            cache::REFUSED,
+        ]
+        .concat();
         let left: Vec<_> =
             named.iter().filter(|name| !tried.iter().any(|(tried, _)| *tried == name.as_str())).collect();
         assert!(left.is_empty(), "{left:#?}");

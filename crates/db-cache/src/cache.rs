@@ -1,0 +1,123 @@
+//! The cache: where values are kept, and what they are kept by.
+
+use crate::namespace::Namespace;
+#[cfg(feature = "postgres")]
+use crate::registry::Registry;
+use crate::trust::Trust;
+use crate::{Error, Policy};
+use db_core::{KeyValue, NoRecorder, Recorder};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::fmt;
+use std::sync::Arc;
+
+/// Values near their users: in this process and, where there is one, in a store that several share. Cloning it is cheap.
+#[derive(Clone)]
+pub struct Cache {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) prefix: String,
+    pub(crate) shared: Option<Arc<dyn KeyValue>>,
+    pub(crate) recorder: Arc<dyn Recorder>,
+    pub(crate) trust: Trust,
+    #[cfg(feature = "postgres")]
+    pub(crate) registry: Registry,
+    /// Rows of changes that were seen to by whoever made them, for the task that follows.
+    #[cfg(feature = "postgres")]
+    pub(crate) changes: crate::changes::Applied,
+}
+
+impl Cache {
+    /// Begins to put one together. Its keys begin with the name of the application, by which several may share a store.
+    pub fn builder(application: &str) -> Builder {
+        Builder { application: application.to_owned(), shared: None, recorder: Arc::new(NoRecorder) }
+    }
+
+    /// Values of one type and one meaning, kept by one policy. Those of the same name in other processes are the same where
+    /// a store is shared; in one process, open it once and clone it.
+    ///
+    /// # Errors
+    /// [`Error::Name`] and [`Error::Policy`].
+    pub fn namespace<V>(&self, name: &str, policy: Policy) -> Result<Namespace<V>, Error>
+    where
+        V: Serialize + DeserializeOwned + Send + Sync + 'static,
+    {
+        checked(name)?;
+        policy.check(name)?;
+        Ok(Namespace::new(self.clone(), name, policy))
+    }
+
+    /// The store that several share, if there is one.
+    #[must_use]
+    pub fn shared(&self) -> Option<&Arc<dyn KeyValue>> {
+        self.inner.shared.as_ref()
+    }
+}
+
+impl fmt::Debug for Cache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shared = self.inner.shared.as_ref().map(|store| store.name());
+        f.debug_struct("Cache")
+            .field("prefix", &self.inner.prefix)
+            .field("shared", &shared)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Puts a [`Cache`] together.
+#[must_use]
+pub struct Builder {
+    application: String,
+    shared: Option<Arc<dyn KeyValue>>,
+    recorder: Arc<dyn Recorder>,
+}
+
+impl Builder {
+    /// The store behind what each process keeps by itself.
+    pub fn shared(self, store: Arc<dyn KeyValue>) -> Self {
+        Self { shared: Some(store), ..self }
+    }
+
+    /// Who is told of hits, misses and loads.
+    pub fn recorder(self, recorder: Arc<dyn Recorder>) -> Self {
+        Self { recorder, ..self }
+    }
+
+    /// The cache; connects to nothing.
+    ///
+    /// # Errors
+    /// [`Error::Name`] of the application.
+    pub fn build(self) -> Result<Cache, Error> {
+        checked(&self.application)?;
+        let Self { application: prefix, shared, recorder } = self;
+        let inner = Inner {
+            prefix,
+            shared,
+            recorder,
+            trust: Trust::default(),
+            #[cfg(feature = "postgres")]
+            registry: Registry::default(),
+            #[cfg(feature = "postgres")]
+            changes: crate::changes::Applied::default(),
+        };
+        Ok(Cache { inner: Arc::new(inner) })
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("application", &self.application).finish_non_exhaustive()
+    }
+}
+
+/// Names part keys, so nothing that parts them may be in one.
+fn checked(name: &str) -> Result<(), Error> {
+    let known =
+        |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || "_-.".contains(letter);
+    if !name.is_empty() && name.len() <= 64 && name.chars().all(known) {
+        return Ok(());
+    }
+    Err(Error::Name { name: name.to_owned() })
+}

@@ -1,0 +1,322 @@
+//! Follows what commits make untrue.
+
+use super::{CHANNEL, Seen};
+use crate::cache::Cache;
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, sleep, timeout};
+
+/// More new rows than this are not read: everything is dropped instead.
+const MOST_ROWS: i64 = 10_000;
+/// Rows that are seen to, or removed, at once.
+const AT_ONCE: i64 = 1_000;
+/// Rows that are noted as applied at once.
+const MOST_DONE: usize = 1_000;
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// How changes are followed.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Follow {
+    /// How often it is looked even if the bell is silent.
+    pub look_every: Duration,
+    /// For how long after a look this process gives out what it keeps; more than `look_every`.
+    pub trust_for: Duration,
+    /// After this, what whoever made a change did not remove from the shared store is removed by others.
+    pub applied_within: Duration,
+    /// For how long rows are kept: whoever is away for longer drops everything.
+    pub kept_for: Duration,
+}
+
+impl Default for Follow {
+    fn default() -> Self {
+        Self {
+            look_every: Duration::from_secs(1),
+            trust_for: Duration::from_secs(3),
+            applied_within: Duration::from_secs(2),
+            kept_for: Duration::from_secs(600),
+        }
+    }
+}
+
+/// What following has come to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Followed {
+    /// Changes that were heard of.
+    pub changes: u64,
+    /// Times that something may have been missed, so that everything was dropped.
+    pub gaps: u64,
+    /// Times that the connection was lost.
+    pub losses: u64,
+    /// Changes that were removed from the shared store for others.
+    pub applied_for_others: u64,
+}
+
+/// The task that follows. It ends when this is dropped; then values have a time of their own in this process again.
+#[derive(Debug)]
+pub struct Following {
+    cache: Cache,
+    state: watch::Receiver<State>,
+    task: AbortHandle,
+}
+
+#[derive(Clone, Debug, Default)]
+struct State {
+    followed: Followed,
+    /// What was visible when it was last looked.
+    snapshot: Option<Arc<Snapshot>>,
+}
+
+impl Cache {
+    /// Follows what commits make untrue in this database, by a connection of its own, until what it answers with is dropped.
+    /// Follow before values are read: what was read before is dropped.
+    ///
+    /// The database must have our migrations up to 0012, or the two tables of that one.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    #[must_use]
+    pub fn follow(&self, connect: PgConnectOptions, how: Follow) -> Following {
+        let (tell, state) = watch::channel(State::default());
+        self.inner.trust.end();
+        self.inner.registry.spoil_all();
+        let follower = Follower { cache: self.clone(), connect, how, tell };
+        let applied = self.inner.changes.listen();
+        let task = tokio::spawn(follower.run(applied)).abort_handle();
+        Following { cache: self.clone(), state, task }
+    }
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        self.task.abort();
+        // What is kept was kept for as long as changes would be told.
+        self.cache.inner.trust.forget();
+        self.cache.inner.registry.spoil_all();
+    }
+}
+
+impl Following {
+    /// What it has come to.
+    #[must_use]
+    pub fn followed(&self) -> Followed {
+        self.state.borrow().followed
+    }
+
+    /// Ready once this process knows of everything that was known when `seen` was given out, so that it gives out nothing
+    /// older; within this time, else `false`, and then the source is to be asked.
+    ///
+    /// # Cancel safety
+    /// Nothing is changed.
+    pub async fn has_seen(&self, seen: Seen, within: Duration) -> bool {
+        let mut state = self.state.clone();
+        let known =
+            state.wait_for(|state| state.snapshot.as_ref().is_some_and(|snapshot| snapshot.has(seen.0)));
+        matches!(timeout(within, known).await, Ok(Ok(_)))
+    }
+
+    /// Ready once it follows for the first time.
+    ///
+    /// # Cancel safety
+    /// Nothing is changed.
+    pub async fn is_following(&self, within: Duration) -> bool {
+        let mut state = self.state.clone();
+        matches!(timeout(within, state.wait_for(|state| state.snapshot.is_some())).await, Ok(Ok(_)))
+    }
+}
+
+struct Follower {
+    cache: Cache,
+    connect: PgConnectOptions,
+    how: Follow,
+    tell: watch::Sender<State>,
+}
+
+impl Follower {
+    /// Until it is aborted.
+    async fn run(self, mut applied: mpsc::Receiver<i64>) {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let began = Instant::now();
+            let Err(error) = self.follow(&mut applied).await else { return };
+            tracing::warn!(error = %error, "lost the connection that tells what is untrue; nothing is given out unasked");
+            self.tell.send_modify(|state| state.followed.losses += 1);
+            if began.elapsed() > LONGEST_PAUSE {
+                pause = FIRST_PAUSE;
+            }
+            sleep(pause.mul_f64(0.5 + rand::random::<f64>() / 2.0)).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// As long as the connection lasts.
+    async fn follow(&self, applied: &mut mpsc::Receiver<i64>) -> Result<(), sqlx::Error> {
+        let options = PgPoolOptions::new().max_connections(1).acquire_timeout(self.how.trust_for);
+        let pool = options.connect_lazy_with(self.connect.clone());
+        let mut listener = PgListener::connect_with(&pool).await?;
+        listener.ignore_pool_close_event(true);
+        listener.eager_reconnect(false);
+        // A server that does not answer is one that is lost.
+        let limit = self.how.trust_for;
+        timeout(limit, listener.listen(CHANNEL)).await.map_err(|_| lost())??;
+        let (mut done, mut tidied) = (Vec::new(), None::<Instant>);
+        loop {
+            timeout(limit, self.read(&mut listener)).await.map_err(|_| lost())??;
+            if tidied.is_none_or(|tidied| tidied.elapsed() >= self.how.look_every) {
+                timeout(limit, self.tidy(&mut listener, &mut done)).await.map_err(|_| lost())??;
+                tidied = Some(Instant::now());
+            }
+            tokio::select! {
+                heard = listener.try_recv() => if heard?.is_none() { return Err(lost()) },
+                () = sleep(self.how.look_every) => {}
+                Some(row) = applied.recv(), if done.len() < MOST_DONE => done.push(row),
+            }
+            // One look is enough for all that rang.
+            while listener.next_buffered().is_some() {}
+        }
+    }
+
+    /// Hears of what is new.
+    async fn read(&self, listener: &mut PgListener) -> Result<(), sqlx::Error> {
+        let looked = Instant::now();
+        let before = self.tell.borrow().snapshot.clone();
+        let rows: Vec<Row> = sqlx::query_as(READ)
+            .bind(before.as_ref().map(|before| before.text.clone()))
+            .bind(MOST_ROWS + 1)
+            .fetch_all(listener)
+            .await?;
+        let Some((snapshot, removed, _)) = rows.first() else { return Err(sqlx::Error::RowNotFound) };
+        let (snapshot, removed) = (Snapshot::parse(snapshot)?, number(removed)?);
+        let too_many = rows.len() > usize::try_from(MOST_ROWS).unwrap_or_default();
+        let is_gap = before.as_ref().is_some_and(|before| too_many || before.xmin < removed);
+        let new: Vec<&Vec<String>> = rows.iter().filter_map(|(_, _, keys)| keys.as_ref()).collect();
+        if is_gap || before.is_none() {
+            // What was read before the first look may have been made untrue before it.
+            self.cache.inner.registry.spoil_all();
+        } else {
+            new.iter().for_each(|keys| self.cache.inner.registry.spoil(keys));
+        }
+        if is_gap {
+            tracing::warn!(
+                "changes may have been missed: everything that was kept in this process is dropped"
+            );
+        }
+        // Everything that had committed when it was looked is known.
+        self.cache.inner.trust.extend(looked, self.how.trust_for);
+        self.tell.send_modify(|state| {
+            state.followed.gaps += u64::from(is_gap);
+            state.followed.changes += u64::try_from(new.len()).unwrap_or_default();
+            state.snapshot = Some(Arc::new(snapshot));
+        });
+        Ok(())
+    }
+
+    async fn tidy(&self, listener: &mut PgListener, done: &mut Vec<i64>) -> Result<(), sqlx::Error> {
+        if !done.is_empty() {
+            sqlx::query(APPLIED).bind(&*done).execute(&mut *listener).await?;
+            done.clear();
+        }
+        self.apply_for_others(listener).await?;
+        sqlx::query(REMOVE).bind(AT_ONCE).execute(&mut *listener).await?;
+        sqlx::query(ADVANCE).bind(self.how.kept_for.as_secs_f64()).execute(listener).await?;
+        Ok(())
+    }
+
+    /// Removes from the shared store what whoever made it untrue did not, since they died or it did not answer them.
+    async fn apply_for_others(&self, listener: &mut PgListener) -> Result<(), sqlx::Error> {
+        let Some(store) = self.cache.shared() else { return Ok(()) };
+        let rows: Vec<(i64, Vec<String>)> = sqlx::query_as(UNAPPLIED)
+            .bind(self.how.applied_within.as_secs_f64())
+            .bind(AT_ONCE)
+            .fetch_all(&mut *listener)
+            .await?;
+        let keys: Vec<&str> = rows.iter().flat_map(|(_, keys)| keys).map(String::as_str).collect();
+        // Where it does not answer it is tried again at the next look.
+        if keys.is_empty() || store.delete_multi(&keys).await.is_err() {
+            return Ok(());
+        }
+        let ids: Vec<i64> = rows.iter().map(|(id, _)| *id).collect();
+        let applied = sqlx::query(APPLIED).bind(&ids).execute(listener).await?.rows_affected();
+        self.tell.send_modify(|state| state.followed.applied_for_others += applied);
+        Ok(())
+    }
+}
+
+/// Which transactions were visible, as `pg_snapshot` writes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Snapshot {
+    text: String,
+    /// All below it are.
+    xmin: u64,
+    /// None from it on is.
+    xmax: u64,
+    /// Nor are these.
+    under_way: Vec<u64>,
+}
+
+impl Snapshot {
+    fn parse(text: &str) -> Result<Self, sqlx::Error> {
+        let mut parts = text.splitn(3, ':');
+        let mut next = || parts.next().unwrap_or_default();
+        let (xmin, xmax, rest) = (number(next())?, number(next())?, next());
+        let under_way =
+            rest.split(',').filter(|part| !part.is_empty()).map(number).collect::<Result<_, _>>()?;
+        Ok(Self { text: text.to_owned(), xmin, xmax, under_way })
+    }
+
+    fn has(&self, txid: u64) -> bool {
+        txid < self.xmin || txid < self.xmax && !self.under_way.contains(&txid)
+    }
+}
+
+fn number(text: &str) -> Result<u64, sqlx::Error> {
+    text.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))
+}
+
+/// What is visible, up to where rows may be missing, and the keys of a row that was not visible before.
+type Row = (String, String, Option<Vec<String>>);
+
+const READ: &str = "SELECT pg_current_snapshot()::text, removed.through::text, new.keys \
+    FROM cache_invalidations_removed AS removed LEFT JOIN LATERAL ( \
+        SELECT keys FROM cache_invalidations \
+        WHERE txid >= pg_snapshot_xmax($1::pg_snapshot) OR txid IN (SELECT pg_snapshot_xip($1::pg_snapshot)) \
+        LIMIT $2) AS new ON true";
+
+const APPLIED: &str =
+    "UPDATE cache_invalidations SET applied_at = clock_timestamp() WHERE id = ANY($1) AND applied_at IS NULL";
+
+const UNAPPLIED: &str = "SELECT id, keys FROM cache_invalidations \
+    WHERE applied_at IS NULL AND made_at < clock_timestamp() - $1 * interval '1 second' ORDER BY made_at LIMIT $2";
+
+/// What ended so long ago that nobody waits for it; several processes do not wait for each other.
+const REMOVE: &str = "DELETE FROM cache_invalidations WHERE id IN ( \
+        SELECT held.id FROM cache_invalidations AS held, cache_invalidations_removed AS removed \
+        WHERE held.txid < removed.through AND held.applied_at IS NOT NULL LIMIT $1 FOR UPDATE OF held SKIP LOCKED)";
+
+/// By transactions and not by time: a row may be written long before its commit.
+const ADVANCE: &str = "UPDATE cache_invalidations_removed \
+    SET through = next, next = pg_snapshot_xmin(pg_current_snapshot()), next_at = clock_timestamp() \
+    WHERE is_only AND next_at < clock_timestamp() - $1 * interval '1 second'";
+
+fn lost() -> sqlx::Error {
+    sqlx::Error::Io(std::io::Error::from(std::io::ErrorKind::ConnectionAborted))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Snapshot;
+
+    #[test]
+    fn a_snapshot_tells_what_is_visible() {
+        let snapshot = Snapshot::parse("10:20:12,15").expect("as the server writes it");
+        let visible: Vec<u64> = (8..23).filter(|txid| snapshot.has(*txid)).collect();
+        assert_eq!(visible, [8, 9, 10, 11, 13, 14, 16, 17, 18, 19]);
+        assert!(Snapshot::parse("7:7:").expect("nothing is under way").under_way.is_empty());
+        assert!(Snapshot::parse("7").is_err());
+    }
+}

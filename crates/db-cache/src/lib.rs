@@ -1,0 +1,57 @@
+//! A cache of two tiers, one in this process and one that several share, which never serves what it knows to be untrue.
+//!
+//! ```
+//! use db_cache::{Cache, Memory, Policy};
+//! use std::sync::Arc;
+//! use std::time::Duration;
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // A store that several processes share would stand here: Redis, or a table of PostgreSQL.
+//! let cache = Cache::builder("shop").shared(Arc::new(Memory::new(64 << 20))).build()?;
+//! let prices = cache.namespace::<u64>("price", Policy::fresh_for(Duration::from_secs(300)))?;
+//!
+//! // However many ask at once, the source is asked once.
+//! let price = prices.get_or_load(("eur", 7), || async { Ok::<_, std::io::Error>(Some(1999)) }).await?;
+//! assert_eq!(price.as_deref(), Some(&1999));
+//!
+//! // What changed is made untrue: not even a load that is under way brings it back.
+//! prices.delete(("eur", 7)).await?;
+//! assert_eq!(prices.get(("eur", 7)).await?, None);
+//! # Ok(()) }
+//! ```
+
+mod cache;
+#[cfg(feature = "postgres")]
+mod changes;
+mod clock;
+mod error;
+mod flight;
+mod key;
+mod lfu;
+mod limits;
+mod load;
+mod local;
+mod memory;
+mod namespace;
+mod policy;
+#[cfg(feature = "postgres")]
+mod postgres;
+mod record;
+#[cfg(feature = "postgres")]
+mod registry;
+mod stats;
+mod suspects;
+mod trust;
+
+pub use cache::{Builder, Cache};
+#[cfg(feature = "postgres")]
+pub use changes::{Change, ChangeError, Follow, Followed, Following, Seen};
+pub use error::{Error, LoadError};
+pub use key::{KeyParts, KeyWriter};
+pub use memory::{Memory, MemoryStats};
+pub use namespace::Namespace;
+pub use policy::Policy;
+#[cfg(feature = "postgres")]
+pub use postgres::PostgresStore;
+pub use record::Encoding;
+pub use stats::Stats;

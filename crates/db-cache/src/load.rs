@@ -1,0 +1,433 @@
+//! Loads what is not there: once for all who want it, in this process and among all that share a store.
+//!
+//! Among processes it is a lease (Nishtala et al., "Scaling Memcache at Facebook", 2013): whoever puts a mark under the key
+//! may load, and what they loaded is kept only if that mark is still there. Removing the key removes the mark, so a value
+//! that was loaded before cannot be stored after. Whoever has the lease renews it while they load; when they die it ends.
+
+use crate::LoadError;
+use crate::clock;
+use crate::flight::{Boarding, Landed, Passenger, Pilot};
+use crate::key::KeyParts;
+use crate::local::Ticket;
+use crate::namespace::{Found, Inner, Namespace, new_version};
+use crate::record::{Content, Head, UnixMillis};
+use crate::stats::{Answer, add, count};
+use db_core::{BoxError, Expected, KeyValueError, Put, Version};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+/// A lease that is not renewed ends after this.
+const LEASE: Duration = Duration::from_secs(2);
+const RENEW_EVERY: Duration = Duration::from_millis(500);
+/// How often somebody who waits for a load of another process looks.
+const FIRST_LOOK: Duration = Duration::from_millis(2);
+const LAST_LOOK: Duration = Duration::from_millis(100);
+
+impl<V> Namespace<V>
+where
+    V: Serialize + DeserializeOwned + Send + Sync + 'static,
+{
+    /// The value under a key, else what `load` makes of the source, which is kept; `None` where the source has none.
+    ///
+    /// However many want it at once, it is loaded once in this process, and once among all that share a store. An old value
+    /// is given out as the policy says: while it is loaded anew, when the source fails or is slow, or when too many loads
+    /// are under way.
+    ///
+    /// # Errors
+    /// [`LoadError`], to all who wait for the same load.
+    ///
+    /// # Cancel safety
+    /// The load is a task of its own and goes on until `hard_timeout`: it is for others too.
+    pub async fn get_or_load<F, L, E>(&self, key: impl KeyParts, load: F) -> Landed<V>
+    where
+        F: FnOnce() -> L + Send + 'static,
+        L: Future<Output = Result<Option<V>, E>> + Send + 'static,
+        E: Into<BoxError> + Send + 'static,
+    {
+        let inner = &self.inner;
+        let key = inner.key(&key).map_err(|error| LoadError::Key(Arc::new(error)))?;
+        let now = Instant::now();
+        let kept = inner.local.get(&key, now);
+        if let Some(kept) = &kept {
+            if inner.may_give_out(kept, now) {
+                inner.answered(Answer::Local);
+                let remaining = kept.fresh_until - now;
+                if inner.policy.is_early(remaining, kept.load_time, drawn()) {
+                    let _ = self.start(&key, Caller::HasOne, load);
+                }
+                return Ok(kept.value.clone());
+            }
+            let refreshed_until = kept.fresh_until + inner.policy.stale_while_revalidate;
+            let is_true = inner.cache.inner.trust.is_good(kept.ask_after.max(refreshed_until), now);
+            if is_true && kept.fresh_until <= now && now < refreshed_until {
+                inner.answered(Answer::Stale);
+                let _ = self.start(&key, Caller::HasOne, load);
+                return Ok(kept.value.clone());
+            }
+        }
+        let landed = match self.start(&key, Caller::Waits, load) {
+            Ok(passenger) => self.soon(passenger, kept.is_some()).await,
+            Err(error) => Some(Err(error)),
+        };
+        let old = kept.filter(|kept| Instant::now() < kept.fresh_until + inner.policy.stale_if_error);
+        match (landed, old) {
+            (Some(Ok(value)), _) => Ok(value),
+            (_, Some(old)) => {
+                inner.answered(Answer::Stale);
+                Ok(old.value)
+            }
+            (Some(Err(error)), None) => Err(error),
+            (None, None) => Err(LoadError::TimedOut { after: inner.policy.hard_timeout }),
+        }
+    }
+
+    /// What lands, or `None` where there is an old value and it does not land soon.
+    async fn soon(&self, passenger: Passenger<V>, has_old: bool) -> Option<Landed<V>> {
+        match self.inner.policy.soft_timeout.filter(|_| has_old) {
+            Some(soft) => timeout(soft, passenger.landed()).await.ok(),
+            None => Some(passenger.landed().await),
+        }
+    }
+
+    /// Has it loaded, by somebody who does so already or by a task.
+    fn start<F, L, E>(&self, key: &str, caller: Caller, load: F) -> Result<Passenger<V>, LoadError>
+    where
+        F: FnOnce() -> L + Send + 'static,
+        L: Future<Output = Result<Option<V>, E>> + Send + 'static,
+        E: Into<BoxError> + Send + 'static,
+    {
+        let inner = &self.inner;
+        match inner.flights.board(key) {
+            Boarding::Joined(passenger) => {
+                count(&inner.counters.joined);
+                Ok(passenger)
+            }
+            Boarding::Full(loads) => {
+                count(&inner.counters.sheds);
+                Err(LoadError::Shed { namespace: inner.name.clone(), loads })
+            }
+            Boarding::First(pilot, passenger) => {
+                let (inner, key) = (Arc::clone(inner), key.to_owned());
+                // Before anything is read: what is read after may be kept, unless the key is made untrue meanwhile.
+                let ticket = inner.local.ticket(&key);
+                tokio::spawn(fly(inner, pilot, key, ticket, caller, load));
+                Ok(passenger)
+            }
+        }
+    }
+}
+
+async fn fly<V, F, L, E>(
+    inner: Arc<Inner<V>>,
+    pilot: Pilot<V>,
+    key: String,
+    ticket: Ticket,
+    caller: Caller,
+    load: F,
+) where
+    V: Serialize + DeserializeOwned + Send + Sync + 'static,
+    F: FnOnce() -> L + Send + 'static,
+    L: Future<Output = Result<Option<V>, E>> + Send + 'static,
+    E: Into<BoxError> + Send + 'static,
+{
+    let deadline = Instant::now() + inner.policy.hard_timeout;
+    let landed = Flight { inner: &inner, key: &key, ticket, caller, deadline }.fetch(load).await;
+    pilot.land(landed);
+}
+
+/// Whoever has it loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Caller {
+    /// For want of a value.
+    Waits,
+    /// Behind their back, as they were given one.
+    HasOne,
+}
+
+/// One load.
+struct Flight<'f, V> {
+    inner: &'f Inner<V>,
+    key: &'f str,
+    ticket: Ticket,
+    caller: Caller,
+    deadline: Instant,
+}
+
+/// Whether it is ours to load.
+enum Turn<V> {
+    /// Somebody has, or an old value may be given out while they do.
+    Value(Option<Arc<V>>),
+    /// It is, and what is under the key until then says so.
+    Leased(Lease<V>),
+    /// It is, and nobody is asked.
+    Alone,
+}
+
+struct Lease<V> {
+    version: Version,
+    /// What there was before.
+    old: Option<Found<V>>,
+}
+
+impl<V> Flight<'_, V>
+where
+    V: Serialize + DeserializeOwned + Send + Sync + 'static,
+{
+    async fn fetch<F, L, E>(&self, load: F) -> Landed<V>
+    where
+        F: FnOnce() -> L,
+        L: Future<Output = Result<Option<V>, E>>,
+        E: Into<BoxError> + Send + 'static,
+    {
+        let lease = match timeout_at(self.deadline, self.turn()).await {
+            Ok(Turn::Value(value)) => return Ok(value),
+            Ok(Turn::Leased(lease)) => Some(lease),
+            Ok(Turn::Alone) => None,
+            Err(_) => return Err(self.timed_out()),
+        };
+        let (began, counters) = (Instant::now(), &self.inner.counters);
+        count(&counters.loads);
+        let loaded = match &lease {
+            Some(lease) => timeout_at(self.deadline, self.renewing(lease, load())).await,
+            None => timeout_at(self.deadline, load()).await,
+        };
+        let load_time = began.elapsed();
+        let labels = [("cache.namespace", &*self.inner.name)];
+        self.inner.cache.inner.recorder.timing("cache.load.duration", &labels, load_time);
+        counters.load_micros.fetch_add(u64::try_from(load_time.as_micros()).unwrap_or(u64::MAX), Relaxed);
+        match loaded {
+            Ok(Ok(value)) => {
+                let value = value.map(Arc::new);
+                self.store(lease, value.as_ref(), load_time).await;
+                Ok(value)
+            }
+            Ok(Err(error)) => {
+                count(&counters.load_failures);
+                self.fail(lease, LoadError::source(error)).await
+            }
+            Err(_) => self.fail(lease, self.timed_out()).await,
+        }
+    }
+
+    fn timed_out(&self) -> LoadError {
+        count(&self.inner.counters.load_failures);
+        LoadError::TimedOut { after: self.inner.policy.hard_timeout }
+    }
+
+    /// Asks the shared store, and waits there for those who load.
+    async fn turn(&self) -> Turn<V> {
+        let inner = self.inner;
+        let mut pause = FIRST_LOOK;
+        let mut waited = false;
+        loop {
+            let asked = inner.ask(self.key).await;
+            let now = clock::millis(Instant::now());
+            let (expected, found) = match asked {
+                // There is no store, or it does not answer: the source does.
+                Err(_) => return self.miss(),
+                Ok(None) if inner.shared().is_none() => return self.miss(),
+                Ok(None) => (Expected::Absent, None),
+                Ok(Some((version, found))) => (Expected::Version(version), found),
+            };
+            let is_leased = found.as_ref().is_some_and(|found| now < found.head.leased_until);
+            if let Some(found) = &found
+                && found.is_fresh(now)
+            {
+                let remaining = found.head.fresh_until.since(now);
+                let early = !is_leased && inner.policy.is_early(remaining, found.head.load_time, drawn());
+                if !early {
+                    self.answered(Answer::Shared);
+                    inner.keep(self.ticket, self.key, found, Instant::now());
+                    return Turn::Value(found.value.clone());
+                }
+            }
+            if is_leased {
+                if let Some(old) = found.filter(|found| self.may_be_given_out(found, now)) {
+                    self.answered(Answer::Stale);
+                    return Turn::Value(old.value);
+                }
+                if !waited {
+                    count(&inner.counters.awaited);
+                    waited = true;
+                }
+                sleep(pause.mul_f64(0.5 + drawn() / 2.0)).await;
+                pause = (pause * 2).min(LAST_LOOK);
+                continue;
+            }
+            let version = new_version();
+            match self.lease(expected, version, found.as_ref()).await {
+                Ok(true) => {
+                    self.miss();
+                    return Turn::Leased(Lease { version, old: found });
+                }
+                // Somebody was quicker.
+                Ok(false) => {}
+                Err(_) => return self.miss(),
+            }
+        }
+    }
+
+    fn miss(&self) -> Turn<V> {
+        self.answered(Answer::Miss);
+        Turn::Alone
+    }
+
+    fn answered(&self, answer: Answer) {
+        if self.caller == Caller::Waits {
+            self.inner.answered(answer);
+        }
+    }
+
+    /// Whether an old value may be given out while it is loaded anew.
+    fn may_be_given_out(&self, found: &Found<V>, now: UnixMillis) -> bool {
+        let until = found.head.fresh_until.after(self.inner.policy.stale_while_revalidate);
+        found.head.content != Content::Nothing && now < until
+    }
+
+    /// Marks the key as ours to load; tells whether it is.
+    async fn lease(
+        &self,
+        expected: Expected,
+        version: Version,
+        old: Option<&Found<V>>,
+    ) -> Result<bool, KeyValueError> {
+        let now = clock::millis(Instant::now());
+        let head = old.map_or(self.nothing(now), |old| old.head);
+        self.put_if(expected, version, Head { leased_until: now.after(LEASE), ..head }, old).await
+    }
+
+    fn nothing(&self, now: UnixMillis) -> Head {
+        Head {
+            content: Content::Nothing,
+            schema: self.inner.policy.schema,
+            loaded_at: now,
+            fresh_until: now,
+            leased_until: UnixMillis::default(),
+            load_time: Duration::ZERO,
+        }
+    }
+
+    /// Puts an old record back with another head.
+    async fn put_if(
+        &self,
+        expected: Expected,
+        version: Version,
+        head: Head,
+        old: Option<&Found<V>>,
+    ) -> Result<bool, KeyValueError> {
+        let inner = self.inner;
+        let Some(store) = inner.shared() else { return Ok(true) };
+        let now = clock::millis(Instant::now());
+        let value = old.and_then(|old| old.value.as_ref()).map(|value| inner.codec.encode(&**value));
+        let value = match value {
+            Some(Ok(value)) => value,
+            // One that was read can be written.
+            Some(Err(_)) | None => Vec::new(),
+        };
+        let bytes = inner.codec.write(head, &value);
+        let ttl = head.fresh_until.after(inner.policy.stale()).max(head.leased_until).since(now);
+        let put = Put { key: self.key, value: &bytes, version, ttl: ttl.max(Duration::from_millis(1)) };
+        add(&inner.counters.bytes_written, bytes.len());
+        let put = store.set_if(expected, put).await;
+        put.inspect_err(|_| count(&inner.counters.shared_failures))
+    }
+
+    /// Does the work, and keeps the lease alive meanwhile.
+    async fn renewing<T>(&self, lease: &Lease<V>, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        let expected = Expected::Version(lease.version);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return done,
+                () = sleep(RENEW_EVERY) => {}
+            }
+            tokio::select! {
+                biased;
+                done = &mut work => return done,
+                // One that is lost is found out when the value is to be stored.
+                _ = self.lease(expected, lease.version, lease.old.as_ref()) => {}
+            }
+        }
+    }
+
+    /// Keeps what was loaded, here and there, unless the key was made untrue meanwhile.
+    async fn store(&self, lease: Option<Lease<V>>, value: Option<&Arc<V>>, load_time: Duration) {
+        let inner = self.inner;
+        if value.is_none() && inner.policy.negative_ttl.is_none() {
+            if let Some(lease) = lease {
+                self.give_back(lease, self.nothing(clock::millis(Instant::now()))).await;
+            }
+            return;
+        }
+        let (head, bytes) = match inner.written(value, load_time) {
+            Ok(written) => written,
+            Err(error) => {
+                tracing::warn!(namespace = inner.name, error = %error, "a value is not kept");
+                return;
+            }
+        };
+        if let (Some(lease), Some(store)) = (lease, inner.shared()) {
+            let now = clock::millis(Instant::now());
+            let ttl = head.fresh_until.after(inner.policy.stale()).since(now).max(Duration::from_millis(1));
+            let put = Put { key: self.key, value: &bytes, version: new_version(), ttl };
+            add(&inner.counters.bytes_written, bytes.len());
+            match store.set_if(Expected::Version(lease.version), put).await {
+                Ok(true) => {}
+                // It was made untrue by another process: not here either.
+                Ok(false) => {
+                    count(&inner.counters.refused_fills);
+                    return;
+                }
+                Err(_) => count(&inner.counters.shared_failures),
+            }
+        }
+        let found = Found { head, value: value.cloned(), bytes: bytes.len() };
+        inner.keep(self.ticket, self.key, &found, Instant::now());
+    }
+
+    /// Gives the lease back, and what there was before where the policy lets it stand in.
+    async fn fail(&self, lease: Option<Lease<V>>, error: LoadError) -> Landed<V> {
+        let Some(lease) = lease else { return Err(error) };
+        let inner = self.inner;
+        let now = clock::millis(Instant::now());
+        let stands_in = |found: &Found<V>| {
+            let until = found.head.fresh_until.after(inner.policy.stale_if_error);
+            found.head.content != Content::Nothing && now < until
+        };
+        let old = lease
+            .old
+            .as_ref()
+            .filter(|found| stands_in(found))
+            .map(|found| (found.head, found.value.clone()));
+        let head = Head {
+            leased_until: UnixMillis::default(),
+            ..old.as_ref().map_or(self.nothing(now), |old| old.0)
+        };
+        self.give_back(lease, head).await;
+        match old {
+            Some((_, value)) => {
+                inner.answered(Answer::Stale);
+                Ok(value)
+            }
+            None => Err(error),
+        }
+    }
+
+    async fn give_back(&self, lease: Lease<V>, head: Head) {
+        let expected = Expected::Version(lease.version);
+        let old = lease.old.filter(|_| head.content != Content::Nothing);
+        // Where that fails the lease ends by itself.
+        let _ = self.put_if(expected, new_version(), head, old.as_ref()).await;
+    }
+}
+
+/// A number over 0 and up to 1.
+fn drawn() -> f64 {
+    1.0 - rand::random::<f64>()
+}

@@ -1,0 +1,121 @@
+//! What this process keeps of a namespace, and how nothing untrue gets into it.
+//!
+//! Whoever fetches a value takes a ticket first. Making a key untrue spoils the tickets that are out for it, so what was
+//! read before cannot be put there after.
+
+use crate::lfu::{Change, Lfu};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Keys share marks: two of one mark cost each other a fetch now and then, and no more.
+const MARKS: usize = 1024;
+
+/// A value, or the knowledge that there is none, as it is kept here.
+#[derive(Debug)]
+pub(crate) struct Kept<V> {
+    pub(crate) value: Option<Arc<V>>,
+    pub(crate) fresh_until: Instant,
+    /// From then on the shared store is asked, although it may be fresh.
+    pub(crate) ask_after: Instant,
+    pub(crate) load_time: Duration,
+}
+
+impl<V> Clone for Kept<V> {
+    fn clone(&self) -> Self {
+        Self { value: self.value.clone(), ..*self }
+    }
+}
+
+/// Leave to keep what is fetched from now on, until the key is made untrue.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ticket {
+    stripe: usize,
+    mark: u64,
+}
+
+#[derive(Debug)]
+pub(crate) struct Local<V> {
+    entries: Option<Lfu<Kept<V>>>,
+    marks: Box<[AtomicU64]>,
+    hasher: RandomState,
+}
+
+impl<V> Local<V> {
+    /// With room for so many bytes; with none it keeps nothing, and tells tickets apart all the same.
+    pub(crate) fn new(bytes: usize) -> Self {
+        // No entry may take more than an eighth of the room.
+        let entries = (bytes > 0).then(|| Lfu::new(bytes, bytes / 64));
+        let marks = (0..MARKS).map(|_| AtomicU64::new(0)).collect();
+        Self { entries, marks, hasher: RandomState::new() }
+    }
+
+    pub(crate) fn get(&self, key: &str, now: Instant) -> Option<Kept<V>> {
+        self.entries.as_ref()?.get(key, now.into_std())
+    }
+
+    pub(crate) fn ticket(&self, key: &str) -> Ticket {
+        let stripe = self.stripe(key);
+        Ticket { stripe, mark: self.marks[stripe].load(SeqCst) }
+    }
+
+    /// Whether the key may have been made untrue since.
+    pub(crate) fn is_spoiled(&self, ticket: Ticket) -> bool {
+        self.marks[ticket.stripe].load(SeqCst) != ticket.mark
+    }
+
+    /// Keeps what was fetched under a ticket, unless that is spoiled; tells whether it was not.
+    pub(crate) fn fill(
+        &self,
+        ticket: Ticket,
+        key: &str,
+        kept: Kept<V>,
+        weight: usize,
+        until: Instant,
+        now: Instant,
+    ) -> bool {
+        let Some(entries) = &self.entries else { return !self.is_spoiled(ticket) };
+        let mut good = false;
+        // Looked at under the lock that whoever makes it untrue must take after spoiling the ticket.
+        entries.update(key, now.into_std(), |_| {
+            good = !self.is_spoiled(ticket);
+            if good {
+                Change::Put { value: kept, weight, expires_at: until.into_std() }
+            } else {
+                Change::Keep
+            }
+        });
+        good
+    }
+
+    /// Makes a key untrue: what is kept goes, and what is on its way is not kept.
+    pub(crate) fn spoil(&self, key: &str, now: Instant) {
+        self.marks[self.stripe(key)].fetch_add(1, SeqCst);
+        if let Some(entries) = &self.entries {
+            entries.remove(key, now.into_std());
+        }
+    }
+
+    /// The same with all keys.
+    pub(crate) fn spoil_all(&self, now: Instant) {
+        for mark in &self.marks {
+            mark.fetch_add(1, SeqCst);
+        }
+        if let Some(entries) = &self.entries {
+            entries.remove_where(now.into_std(), |_, _| true);
+        }
+    }
+
+    /// Entries and the bytes that they are taken to have.
+    pub(crate) fn size(&self) -> (usize, usize) {
+        self.entries.as_ref().map_or((0, 0), |entries| (entries.len(), entries.weight()))
+    }
+
+    fn stripe(&self, key: &str) -> usize {
+        #[expect(clippy::cast_possible_truncation, reason = "any part of a hash is one")]
+        let hash = self.hasher.hash_one(key) as usize;
+        hash % MARKS
+    }
+}

@@ -1,0 +1,241 @@
+//! What is kept under a key: a value with what must be known of it, as bytes. Pure.
+//!
+//! The first bytes say which layout they have, so that a program of another version finds a miss and no nonsense:
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 0 | layout, 1 |
+//! | 1 | content: 0 nothing, 1 known to be absent, 2 JSON, 3 `MessagePack`; plus 128 where it is compressed by zstd |
+//! | 2..6 | version of the value's schema |
+//! | 6..14 | when it was loaded, milliseconds since 1970 |
+//! | 14..22 | until when it is fresh, the same |
+//! | 22..30 | until when somebody has leave to load it anew, the same; 0 for nobody |
+//! | 30..34 | how long the load took, microseconds |
+//! | 34.. | the value |
+//!
+//! Numbers are little-endian.
+
+use crate::Error;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::borrow::Cow;
+use std::time::Duration;
+
+const LAYOUT: u8 = 1;
+const HEAD_BYTES: usize = 34;
+const COMPRESSED: u8 = 128;
+/// Fast, and most of what there is to gain.
+const ZSTD_LEVEL: i32 = 1;
+
+/// How values are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Encoding {
+    /// JSON: other programs and people read it.
+    #[default]
+    Json,
+    /// `MessagePack` with the fields' names: smaller, and quicker to read.
+    MessagePack,
+}
+
+/// What must be known of a value beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub(crate) content: Content,
+    pub(crate) schema: u32,
+    pub(crate) loaded_at: UnixMillis,
+    pub(crate) fresh_until: UnixMillis,
+    /// Who has leave to load it anew has it until then.
+    pub(crate) leased_until: UnixMillis,
+    pub(crate) load_time: Duration,
+}
+
+/// What there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// Nobody has loaded it yet.
+    Nothing,
+    /// The source has no such value.
+    Absent,
+    Value(Encoding),
+}
+
+/// Milliseconds since 1970, by the clock of whoever wrote it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct UnixMillis(pub(crate) u64);
+
+impl UnixMillis {
+    pub(crate) fn after(self, time: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)))
+    }
+
+    pub(crate) fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// How values of a namespace are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Codec {
+    pub(crate) encoding: Encoding,
+    pub(crate) schema: u32,
+    /// Values from this size on are compressed.
+    pub(crate) compress_from_bytes: Option<usize>,
+    /// What a value may grow to when it is read.
+    pub(crate) most_bytes: usize,
+}
+
+/// A record of bytes, not yet decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Record<'a> {
+    pub(crate) head: Head,
+    is_compressed: bool,
+    value: &'a [u8],
+}
+
+impl Codec {
+    /// The bytes of a value, for [`write`](Self::write).
+    pub(crate) fn encode<V: Serialize>(&self, value: &V) -> Result<Vec<u8>, Error> {
+        let encoded = match self.encoding {
+            Encoding::Json => serde_json::to_vec(value).map_err(|error| error.to_string()),
+            Encoding::MessagePack => rmp_serde::to_vec_named(value).map_err(|error| error.to_string()),
+        };
+        encoded.map_err(|reason| Error::Encode { what: std::any::type_name::<V>(), reason })
+    }
+
+    /// A record of what [`encode`](Self::encode) has made, or of no value.
+    pub(crate) fn write(&self, head: Head, value: &[u8]) -> Vec<u8> {
+        let compressed = self.compressed(value);
+        let (flag, value) = match &compressed {
+            Some(compressed) => (COMPRESSED, compressed.as_slice()),
+            None => (0, value),
+        };
+        let content = match head.content {
+            Content::Nothing => 0,
+            Content::Absent => 1,
+            Content::Value(Encoding::Json) => 2,
+            Content::Value(Encoding::MessagePack) => 3,
+        };
+        let load_micros = u32::try_from(head.load_time.as_micros()).unwrap_or(u32::MAX);
+        let mut record = Vec::with_capacity(HEAD_BYTES + value.len());
+        record.extend([LAYOUT, content | flag]);
+        record.extend(head.schema.to_le_bytes());
+        for time in [head.loaded_at, head.fresh_until, head.leased_until] {
+            record.extend(time.0.to_le_bytes());
+        }
+        record.extend(load_micros.to_le_bytes());
+        record.extend(value);
+        record
+    }
+
+    /// `None` where it would not be smaller.
+    fn compressed(&self, value: &[u8]) -> Option<Vec<u8>> {
+        if self.compress_from_bytes.is_none_or(|least| value.len() < least) {
+            return None;
+        }
+        zstd::bulk::compress(value, ZSTD_LEVEL).ok().filter(|compressed| compressed.len() < value.len())
+    }
+
+    /// The value of a record; `None` for one that this program cannot read.
+    pub(crate) fn decode<V: DeserializeOwned>(&self, record: &Record<'_>) -> Option<V> {
+        let Content::Value(encoding) = record.head.content else { return None };
+        let bytes = self.plain(record)?;
+        match encoding {
+            Encoding::Json => serde_json::from_slice(&bytes).ok(),
+            Encoding::MessagePack => rmp_serde::from_slice(&bytes).ok(),
+        }
+    }
+
+    fn plain<'a>(&self, record: &Record<'a>) -> Option<Cow<'a, [u8]>> {
+        if !record.is_compressed {
+            return Some(Cow::Borrowed(record.value));
+        }
+        zstd::bulk::decompress(record.value, self.most_bytes).ok().map(Cow::Owned)
+    }
+
+    /// Reads the head; `None` where it is of another layout, or its value of another schema.
+    pub(crate) fn read<'a>(&self, bytes: &'a [u8]) -> Option<Record<'a>> {
+        let (head, value) = bytes.split_at_checked(HEAD_BYTES)?;
+        let number = |at: usize| Some(u64::from_le_bytes(*head[at..].first_chunk()?));
+        let short = |at: usize| Some(u32::from_le_bytes(*head[at..].first_chunk()?));
+        let content = match head[1] & !COMPRESSED {
+            0 => Content::Nothing,
+            1 => Content::Absent,
+            2 => Content::Value(Encoding::Json),
+            3 => Content::Value(Encoding::MessagePack),
+            _ => return None,
+        };
+        let head = Head {
+            content,
+            schema: short(2)?,
+            loaded_at: UnixMillis(number(6)?),
+            fresh_until: UnixMillis(number(14)?),
+            leased_until: UnixMillis(number(22)?),
+            load_time: Duration::from_micros(short(30)?.into()),
+        };
+        let ours = bytes[0] == LAYOUT && head.schema == self.schema;
+        ours.then_some(Record { head, is_compressed: bytes[1] & COMPRESSED != 0, value })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Codec, Content, Encoding, HEAD_BYTES, Head, UnixMillis};
+    use proptest::{collection::vec, prelude::any, prop_assert_eq, proptest};
+    use std::time::Duration;
+
+    const CODEC: Codec =
+        Codec { encoding: Encoding::Json, schema: 3, compress_from_bytes: Some(100), most_bytes: 1 << 20 };
+
+    fn head(encoding: Encoding) -> Head {
+        Head {
+            content: Content::Value(encoding),
+            schema: 3,
+            loaded_at: UnixMillis(1_000),
+            fresh_until: UnixMillis(2_000),
+            leased_until: UnixMillis(0),
+            load_time: Duration::from_micros(77),
+        }
+    }
+
+    #[test]
+    fn a_value_comes_back_as_it_was() {
+        for encoding in [Encoding::Json, Encoding::MessagePack] {
+            for value in ["short".to_owned(), "long ".repeat(100)] {
+                let codec = Codec { encoding, ..CODEC };
+                let bytes = codec.write(head(encoding), &codec.encode(&value).expect("text"));
+                assert!(bytes.len() < HEAD_BYTES + 60, "{encoding:?}: long ones are compressed");
+                let record = codec.read(&bytes).expect("of this version");
+                assert_eq!(record.head, head(encoding));
+                assert_eq!(codec.decode(&record), Some(value));
+            }
+        }
+    }
+
+    #[test]
+    fn one_of_another_version_is_a_miss() {
+        let bytes = CODEC.write(head(Encoding::Json), b"\"text\"");
+        assert_eq!(Codec { schema: 4, ..CODEC }.read(&bytes), None);
+        let mut other_layout = bytes.clone();
+        other_layout[0] = 2;
+        assert_eq!(CODEC.read(&other_layout), None);
+        let record = CODEC.read(&bytes).expect("of this version");
+        assert_eq!(CODEC.decode::<u32>(&record), None, "text is no number");
+    }
+
+    #[test]
+    fn a_value_that_grows_too_much_is_not_read() {
+        let bytes = CODEC.write(head(Encoding::Json), &CODEC.encode(&"a".repeat(10_000)).expect("text"));
+        let narrow = Codec { most_bytes: 5_000, ..CODEC };
+        assert_eq!(narrow.decode::<String>(&narrow.read(&bytes).expect("of this version")), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_are_too_strange(bytes in vec(any::<u8>(), 0..200)) {
+            if let Some(record) = CODEC.read(&bytes) {
+                prop_assert_eq!(record.head.schema, 3);
+                let _ = CODEC.decode::<Vec<String>>(&record);
+            }
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! The namespaces that are open, for whoever hears of keys that are made untrue.
+
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+
+/// What can be made untrue.
+pub(crate) trait Spoil: Send + Sync {
+    fn spoil(&self, key: &str);
+    fn spoil_all(&self);
+}
+
+/// The open ones, by what their keys begin with; of one name there may be several.
+#[derive(Default)]
+pub(crate) struct Registry {
+    open: Mutex<HashMap<String, Vec<Weak<dyn Spoil>>>>,
+}
+
+impl Registry {
+    pub(crate) fn add(&self, prefix: &str, namespace: Weak<dyn Spoil>) {
+        let mut open = self.open.lock();
+        let of_prefix = open.entry(prefix.to_owned()).or_default();
+        of_prefix.retain(|known| known.strong_count() > 0);
+        of_prefix.push(namespace);
+    }
+
+    /// Makes keys untrue in this process, whichever namespace they are of.
+    pub(crate) fn spoil(&self, keys: &[String]) {
+        for key in keys {
+            self.of_key(key).iter().for_each(|namespace| namespace.spoil(key));
+        }
+    }
+
+    /// The same with everything.
+    pub(crate) fn spoil_all(&self) {
+        let all: Vec<_> = self.open.lock().values().flatten().filter_map(Weak::upgrade).collect();
+        all.iter().for_each(|namespace| namespace.spoil_all());
+    }
+
+    fn of_key(&self, key: &str) -> Vec<Arc<dyn Spoil>> {
+        // Neither the application's name nor the namespace's has a colon in it, and each is followed by one.
+        let Some((end, _)) = key.match_indices(':').nth(1) else { return Vec::new() };
+        self.open.lock().get(&key[..end]).into_iter().flatten().filter_map(Weak::upgrade).collect()
+    }
+}

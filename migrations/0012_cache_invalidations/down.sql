@@ -1,0 +1,2 @@
+DROP TABLE cache_invalidations_removed;
+DROP TABLE cache_invalidations;
