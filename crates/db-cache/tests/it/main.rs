@@ -8,6 +8,8 @@ mod load;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod processes;
+#[cfg(feature = "postgres")]
+mod race;
 mod stale;
 mod values;
 mod without_store;
