@@ -1,6 +1,6 @@
 //! Readers and writers of several processes at once: whoever has seen a commit is never given what was before it.
 
-use crate::common::{plain, store};
+use crate::common::{ms, plain, slow, store};
 use db_cache::{Cache, Follow, Following, Namespace, Seen};
 use db_core::KeyValue;
 use db_testkit::{FreshDb, fresh_db};
@@ -18,7 +18,6 @@ const SOON: Duration = Duration::from_secs(20);
 struct Process {
     numbers: Namespace<i64>,
     following: Following,
-    /// Loads one after the other, so that some are slow.
     source: Arc<Mutex<PgConnection>>,
 }
 
@@ -42,10 +41,8 @@ impl Process {
             let mut conn = source.lock().await;
             let number = sqlx::query_scalar("SELECT value FROM numbers").fetch_one(&mut *conn).await;
             // What is read may be old before it arrives.
-            let steps = rand::random_range(0..20);
-            for _ in 0..steps {
-                tokio::task::yield_now().await;
-            }
+            drop(conn);
+            slow(ms(rand::random_range(0..4))).await;
             number.map(Some)
         };
         *self.numbers.get_or_load("k", load).await.expect("the source is there").expect("and has it")
@@ -78,6 +75,7 @@ async fn nobody_reads_what_was_before_a_commit_that_they_have_seen() {
                     let (fleet, told) = (Arc::clone(&fleet), told.clone());
                     tokio::spawn(async move {
                         for _ in 0..READS {
+                            tokio::task::yield_now().await;
                             let process = &fleet[(reader + rand::random_range(0..2)) % PROCESSES];
                             let Told { seen, number } = *told.borrow();
                             assert!(process.following.has_seen(seen, SOON).await);
