@@ -45,7 +45,7 @@ mod trust;
 
 pub use cache::{Builder, Cache};
 #[cfg(feature = "postgres")]
-pub use changes::{Change, ChangeError, Follow, Followed, Following, Seen};
+pub use changes::{Change, ChangeError, Follow, Followed, Following, Ready, Seen};
 pub use error::{Error, LoadError};
 pub use key::{KeyParts, KeyWriter};
 pub use memory::{Memory, MemoryStats};

@@ -102,6 +102,22 @@ impl Codec {
         encoded.map_err(|reason| Error::Encode { what: std::any::type_name::<V>(), reason })
     }
 
+    /// A record that lets nobody store or read anything until then, for all versions.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn mark(until: UnixMillis) -> Vec<u8> {
+        let none = UnixMillis::default();
+        let codec = Self { encoding: Encoding::Json, schema: 0, compress_from_bytes: None, most_bytes: 0 };
+        let head = Head {
+            content: Content::Nothing,
+            schema: 0,
+            loaded_at: none,
+            fresh_until: none,
+            leased_until: until,
+            load_time: Duration::ZERO,
+        };
+        codec.write(head, &[])
+    }
+
     /// A record of what [`encode`](Self::encode) has made, or of no value.
     pub(crate) fn write(&self, head: Head, value: &[u8]) -> Vec<u8> {
         let compressed = self.compressed(value);
@@ -172,7 +188,8 @@ impl Codec {
             leased_until: UnixMillis(number(22)?),
             load_time: Duration::from_micros(short(30)?.into()),
         };
-        let ours = bytes[0] == LAYOUT && head.schema == self.schema;
+        // A mark that nothing may be stored is one for all versions.
+        let ours = bytes[0] == LAYOUT && (head.schema == self.schema || head.content == Content::Nothing);
         ours.then_some(Record { head, is_compressed: bytes[1] & COMPRESSED != 0, value })
     }
 }

@@ -11,7 +11,7 @@ mod write;
 
 pub(crate) use applied::Applied;
 pub use follow::{Follow, Followed, Following};
-pub use write::{Change, ChangeError, Seen};
+pub use write::{Change, ChangeError, Ready, Seen};
 
 /// The bell. Its sound says nothing: what it is about is in the table.
 const CHANNEL: &str = "cairn_cache";

@@ -2,26 +2,54 @@
 
 use super::CHANNEL;
 use crate::cache::Cache;
+use crate::clock;
+use crate::namespace::new_version;
+use crate::record::Codec;
 use crate::{Error, KeyParts, Namespace};
+use db_core::Put;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::PgConnection;
+use std::time::Duration;
+use tokio::time::Instant;
 
 const WRITE: &str = "WITH made AS ( \
         INSERT INTO cache_invalidations (keys, applied_at) \
         VALUES ($1, CASE WHEN $2 THEN NULL ELSE clock_timestamp() END) RETURNING id, txid) \
     SELECT id, txid::text, pg_notify($3, '')::text FROM made";
 
-/// Keys that a transaction makes untrue once it commits.
+/// For how long the shared store gives a key to nobody while a commit is under way; longer than a commit takes.
+const UNDER_WAY: Duration = Duration::from_secs(5);
+
+/// Keys that a transaction makes untrue once it commits, written down in it. If this is dropped nothing is lost: every process
+/// hears of the commit, and what the shared store has is removed a little later.
 ///
-/// If this is dropped, every process hears of it all the same, a little later.
+/// ```no_run
+/// # async fn example(users: db_cache::Namespace<String>, mut conn: sqlx::PgConnection) -> Result<(), Box<dyn std::error::Error>> {
+/// use sqlx::Connection;
+///
+/// let mut tx = conn.begin().await?;
+/// sqlx::query("UPDATE users SET name = 'Ada' WHERE id = 7").execute(&mut *tx).await?;
+/// let change = users.change(&mut tx, [7]).await?.ready().await;
+/// tx.commit().await?;
+/// let seen = change.committed().await?;
+/// # let _ = seen; Ok(()) }
+/// ```
 #[derive(Debug)]
-#[must_use = "call `committed` after the commit, so that this process does not read what it has just made untrue"]
+#[must_use = "call `ready` before the commit, so that nobody reads from the shared store what it makes untrue"]
 pub struct Change {
     cache: Cache,
     keys: Vec<String>,
     row: i64,
     seen: Seen,
+}
+
+/// The same, with the shared store giving out none of its keys for the seconds that a commit may take: a process that hears
+/// of the commit sooner than they are removed from there would read them again.
+#[derive(Debug)]
+#[must_use = "call `committed` after the commit, or `rolled_back`: until then others wait for the keys"]
+pub struct Ready {
+    change: Change,
 }
 
 /// A transaction whose changes somebody has seen: what they read from then on must not be older.
@@ -89,16 +117,41 @@ where
 }
 
 impl Change {
-    /// To be called after the commit: this process and the shared store have it no more when it is ready. Pass on what it
-    /// answers with to whoever is told of the change, and they call [`Following::has_seen`].
-    ///
-    /// # Errors
-    /// [`Error::NotRemoved`] when the shared store does not answer; it is removed from there as soon as that does.
+    /// To be called right before the commit: from now on the shared store gives out none of the keys, and takes none. One
+    /// round trip; where it fails, a process that hears of the commit may read the old value there for some moments more.
     ///
     /// # Cancel safety
-    /// It is gone in this process, and will be in the others.
+    /// Others may wait for the keys for some seconds.
+    pub async fn ready(self) -> Ready {
+        if let Some(store) = self.cache.shared() {
+            let mark = Codec::mark(clock::millis(Instant::now()).after(UNDER_WAY));
+            let put = |key| Put { key, value: &mark, version: new_version(), ttl: UNDER_WAY };
+            let puts: Vec<Put<'_>> = self.keys.iter().map(|key| put(key.as_str())).collect();
+            if let Err(error) = store.set_multi(&puts).await {
+                tracing::warn!(error = %error, "the shared store may give out for some moments what a commit makes untrue");
+            }
+        }
+        Ready { change: self }
+    }
+
+    /// What it will have made untrue, should it commit.
+    #[must_use]
+    pub fn seen(&self) -> Seen {
+        self.seen
+    }
+}
+
+impl Ready {
+    /// To be called after the commit: this process and the shared store have them no more when it is ready. Pass on what it
+    /// answers with to whoever is told of the change, and they call [`Following::has_seen`](crate::Following::has_seen).
+    ///
+    /// # Errors
+    /// [`Error::NotRemoved`] when the shared store does not answer; they are removed from there as soon as it does.
+    ///
+    /// # Cancel safety
+    /// They are gone in this process, and will be in the others.
     pub async fn committed(self) -> Result<Seen, Error> {
-        let Self { cache, keys, row, seen } = self;
+        let Change { cache, keys, row, seen } = self.change;
         cache.inner.registry.spoil(&keys);
         if let Some(store) = cache.shared() {
             let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
@@ -108,9 +161,15 @@ impl Change {
         Ok(seen)
     }
 
-    /// What it will have made untrue, should it commit.
-    #[must_use]
-    pub fn seen(&self) -> Seen {
-        self.seen
+    /// To be called after a rollback, so that nobody waits for the keys any longer.
+    ///
+    /// # Cancel safety
+    /// They are given out again after some seconds.
+    pub async fn rolled_back(self) {
+        if let Some(store) = self.change.cache.shared() {
+            let keys: Vec<&str> = self.change.keys.iter().map(String::as_str).collect();
+            // Where it does not answer, its marks end by themselves.
+            let _ = store.delete_multi(&keys).await;
+        }
     }
 }

@@ -54,6 +54,7 @@ async fn a_commit_is_heard_of_everywhere_and_a_rollback_nowhere() {
         let mut tx = conn.begin().await.expect("a transaction");
         let change = one.numbers.change(&mut tx, ["k"]).await.expect("written down");
         assert_eq!(read(&one.numbers, &source).await, Some(1), "it has not committed yet");
+        let change = change.ready().await;
         tx.commit().await.expect("committed");
         let seen = change.committed().await.expect("there is no store");
         assert_eq!(read(&one.numbers, &source).await, Some(3), "whoever made it knows at once");
@@ -166,7 +167,7 @@ async fn what_its_maker_removed_is_left_alone_and_rows_go_in_time() {
         .await;
         let mut conn = db.connect().await;
         let mut tx = conn.begin().await.expect("a transaction");
-        let change = one.numbers.change(&mut tx, ["k"]).await.expect("written down");
+        let change = one.numbers.change(&mut tx, ["k"]).await.expect("written down").ready().await;
         tx.commit().await.expect("committed");
         change.committed().await.expect("the store is there");
         eventually("no row is left", async || {
@@ -176,6 +177,28 @@ async fn what_its_maker_removed_is_left_alone_and_rows_go_in_time() {
         .await;
         let followed = one.following.followed();
         assert_eq!((followed.gaps, followed.applied_for_others), (0, 0), "{followed:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_commit_that_was_rolled_back() {
+    fresh_db(async |db| {
+        let (store, source) = (store(), Source::new());
+        let (one, other) =
+            (process(&db, Some(&store), |_| {}).await, process(&db, Some(&store), |_| {}).await);
+        let mut conn = db.connect().await;
+        let mut tx = conn.begin().await.expect("a transaction");
+        let change = one.numbers.change(&mut tx, ["k"]).await.expect("written down").ready().await;
+        let waits = tokio::spawn({
+            let (numbers, source) = (other.numbers.clone(), Arc::clone(&source));
+            async move { read(&numbers, &source).await }
+        });
+        eventually("somebody waits for the commit", async || other.numbers.stats().awaited == 1).await;
+        assert_eq!(source.asked(), 0);
+        tx.rollback().await.expect("rolled back");
+        change.rolled_back().await;
+        assert_eq!(waits.await.expect("no panic"), Some(1));
     })
     .await;
 }

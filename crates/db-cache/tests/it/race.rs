@@ -90,7 +90,8 @@ async fn nobody_reads_what_was_before_a_commit_that_they_have_seen() {
                 let mut tx = writer.begin().await.expect("a transaction");
                 let update = sqlx::query("UPDATE numbers SET value = $1").bind(number);
                 update.execute(&mut *tx).await.expect("updated");
-                let change = process.numbers.change(&mut tx, ["k"]).await.expect("written down");
+                let change =
+                    process.numbers.change(&mut tx, ["k"]).await.expect("written down").ready().await;
                 tx.commit().await.expect("committed");
                 let seen = change.committed().await.expect("the store is there");
                 let read = process.read().await;
