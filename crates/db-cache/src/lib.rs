@@ -36,6 +36,7 @@ mod namespace;
 mod policy;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod probe;
 mod record;
 #[cfg(feature = "postgres")]
 mod registry;

@@ -1,7 +1,9 @@
 //! The shared store is away: nothing fails that the source can answer, and nothing untrue comes back with it.
 
 use crate::common::{Source, ms, plain, process, read, store};
-use db_cache::Error;
+use db_cache::{Cache, Error};
+use db_core::{KeyValue, Probe, Status};
+use std::sync::Arc;
 
 #[tokio::test(start_paused = true)]
 async fn the_source_answers_and_this_process_keeps_it() {
@@ -48,4 +50,16 @@ async fn the_store_is_cleansed_before_it_is_read_again() {
     assert_eq!(numbers.get("k").await.expect("no error"), None, "what the store has of it is untrue");
     assert_eq!(read(&numbers, &source).await, Some(2));
     assert_eq!(read(&numbers, &source).await, Some(2), "and from then on it is kept there");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_probe_says_so() {
+    let store = store();
+    let cache =
+        Cache::builder("app").shared(Arc::clone(&store) as Arc<dyn KeyValue>).build().expect("a name");
+    assert_eq!(cache.probe().await.status, Status::Healthy);
+    store.goes();
+    let finding = cache.probe().await;
+    assert_eq!(finding.status, Status::Degraded);
+    assert!(finding.summary.starts_with("away does not answer"), "{finding:?}");
 }
