@@ -26,6 +26,10 @@ pub enum Outcome {
 /// `failed`, `reverted` and `superseded`.
 pub(crate) const LIVE: &str = "IN ('running', 'applied', 'adopted', 'baselined', 'reverting')";
 
+/// All of them.
+pub(super) const ALL: &str =
+    "'running', 'applied', 'adopted', 'baselined', 'reverting', 'failed', 'reverted', 'superseded'";
+
 const OUTCOMES: [Outcome; 5] =
     [Outcome::Running, Outcome::Applied, Outcome::Adopted, Outcome::Baselined, Outcome::Reverting];
 
@@ -108,7 +112,7 @@ pub(super) struct Row {
 }
 
 impl Row {
-    /// The table's constraints promise what is checked here; somebody may have dropped them.
+    /// The table does not promise all of what is checked here.
     pub(super) fn checked(self) -> Result<Applied, sqlx::Error> {
         let wrong =
             |column: &str| sqlx::Error::Decode(format!("{column} of row {} is wrong", self.seq).into());
