@@ -38,12 +38,18 @@ mod policy;
 mod postgres;
 mod probe;
 mod record;
+#[cfg(feature = "redis")]
+mod redis;
 #[cfg(feature = "postgres")]
 mod registry;
 mod stats;
 mod suspects;
 mod trust;
 
+#[cfg(feature = "redis")]
+pub use self::redis::{
+    BreakerLimits, RedisAddress, RedisOptions, RedisOptionsError, RedisStatistics, RedisStore,
+};
 pub use cache::{Builder, Cache};
 #[cfg(feature = "postgres")]
 pub use changes::{Change, ChangeError, Follow, Followed, Following, Ready, Seen};

@@ -132,7 +132,7 @@ async fn whoever_may_have_missed_something_drops_everything() {
         let one = process(&db, None, |how| how.look_every = ms(20)).await;
         assert_eq!(read(&one.numbers, &source).await, Some(1));
         let mut conn = db.connect().await;
-        let removed = "UPDATE cache_invalidations_removed SET through = (pg_current_xact_id()::text::bigint + 100)::text::xid8";
+        let removed = "UPDATE cache_invalidations_removed SET through = (pg_current_xact_id()::text::bigint + 1000000000)::text::xid8";
         sqlx::raw_sql(removed).execute(&mut conn).await.expect("as if rows were gone");
         eventually("a gap", async || one.following.followed().gaps > 0).await;
         assert_eq!(read(&one.numbers, &source).await, Some(2));

@@ -10,6 +10,20 @@ mod postgres;
 mod processes;
 #[cfg(feature = "postgres")]
 mod race;
+#[cfg(feature = "redis")]
+mod redis_away;
+#[cfg(feature = "redis")]
+mod redis_cluster;
+#[cfg(feature = "redis")]
+mod redis_refusals;
+#[cfg(feature = "redis")]
+mod redis_sentinel;
+#[cfg(feature = "redis")]
+mod redis_server;
+#[cfg(feature = "redis-tls")]
+mod redis_tls;
+#[cfg(feature = "redis")]
+mod redis_values;
 mod stale;
 mod values;
 mod without_store;
