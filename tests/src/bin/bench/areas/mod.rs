@@ -1,5 +1,6 @@
 //! The areas, one a file.
 
+mod cache;
 mod demo;
 mod migrate;
 mod pool;
@@ -9,7 +10,7 @@ mod startup;
 use crate::{Failure, row::Row};
 
 /// In the order in which they are run.
-pub(crate) const AREAS: &[&str] = &["startup", "pool", "query", "migrate", "demo"];
+pub(crate) const AREAS: &[&str] = &["startup", "pool", "query", "cache", "migrate", "demo"];
 
 /// Measures one of [`AREAS`].
 pub(crate) async fn run(area: &str) -> Result<Vec<Row>, Failure> {
@@ -17,6 +18,7 @@ pub(crate) async fn run(area: &str) -> Result<Vec<Row>, Failure> {
         "startup" => startup::run().await,
         "pool" => pool::run().await,
         "query" => query::run().await,
+        "cache" => cache::run().await,
         "migrate" => migrate::run().await,
         "demo" => demo::run().await,
         other => Err(format!("there is no area {other}").into()),
