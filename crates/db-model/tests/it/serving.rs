@@ -7,6 +7,11 @@ use sqlx::{AssertSqlSafe, PgConnection};
 /// An index, and a query that it serves. `KEY` stands for a key, and `PAGE` for the end of the page before.
 const SERVED: &[(&str, &str)] = &[
     ("tasks_created_idx", "tasks WHERE (created_at, id) < PAGE ORDER BY created_at DESC, id DESC"),
+    ("cache_invalidations_txid_idx", "cache_invalidations WHERE txid >= '7'"),
+    (
+        "cache_invalidations_unapplied_idx",
+        "cache_invalidations WHERE applied_at IS NULL AND made_at < now() ORDER BY made_at",
+    ),
     ("cache_entries_expires_idx", "cache_entries WHERE expires_at <= now() ORDER BY expires_at"),
     ("tasks_failed_idx", "tasks WHERE status = 'failed' ORDER BY completed_at DESC, id DESC"),
     ("tasks_assigned_idx", "tasks WHERE assigned_to = KEY ORDER BY created_at DESC"),
