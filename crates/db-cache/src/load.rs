@@ -409,8 +409,8 @@ where
             leased_until: UnixMillis::default(),
             ..old.as_ref().map_or(self.nothing(now), |old| old.0)
         };
-        self.give_back(lease, head).await;
-        match old {
+        let is_true = self.give_back(lease, head).await;
+        match old.filter(|_| is_true) {
             Some((_, value)) => {
                 inner.answered(Answer::Stale);
                 Ok(value)
@@ -419,11 +419,12 @@ where
         }
     }
 
-    async fn give_back(&self, lease: Lease<V>, head: Head) {
+    /// Tells whether it was ours still: else the key was made untrue meanwhile.
+    async fn give_back(&self, lease: Lease<V>, head: Head) -> bool {
         let expected = Expected::Version(lease.version);
         let old = lease.old.filter(|_| head.content != Content::Nothing);
         // Where that fails the lease ends by itself.
-        let _ = self.put_if(expected, new_version(), head, old.as_ref()).await;
+        self.put_if(expected, new_version(), head, old.as_ref()).await.unwrap_or(true)
     }
 }
 

@@ -103,3 +103,23 @@ async fn what_was_made_untrue_never_stands_in() {
     source.breaks(true);
     assert!(try_read(&numbers, &source).await.is_err());
 }
+
+#[tokio::test(start_paused = true)]
+async fn nor_what_another_process_made_untrue_while_it_was_loaded_in_vain() {
+    let mut policy = plain(ms(100));
+    policy.stale_if_error = ms(1000);
+    let (store, source) = (store(), Source::new());
+    let (first, other) = (process(&store, policy.clone()), process(&store, policy.clone()));
+    assert_eq!(read(&first, &source).await, Some(1));
+    advance(ms(101)).await;
+    source.hold();
+    let loading = tokio::spawn({
+        let (one, source) = (process(&store, policy), Arc::clone(&source));
+        async move { try_read(&one, &source).await }
+    });
+    source.was_asked(2).await;
+    other.delete("k").await.expect("the store is there");
+    source.breaks(true);
+    source.let_go();
+    assert!(loading.await.expect("no panic").is_err());
+}
