@@ -1,15 +1,21 @@
 //! The cache: where values are kept, and what they are kept by.
 
+use crate::inner;
 use crate::namespace::Namespace;
 #[cfg(feature = "postgres")]
-use crate::registry::Registry;
+use crate::registry::{Registry, Spoil};
+use crate::tags::Tags;
 use crate::trust::Trust;
-use crate::{Error, Policy};
+use crate::{Counter, Error, Memory, Policy};
 use db_core::{KeyValue, NoRecorder, Recorder};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+/// Room for numbers in this process, some ten thousand.
+const NUMBERS_BYTES: usize = 4 << 20;
 
 /// Values near their users: in this process and, where there is one, in a store that several share. Cloning it is cheap.
 #[derive(Clone)]
@@ -22,11 +28,24 @@ pub(crate) struct Inner {
     pub(crate) shared: Option<Arc<dyn KeyValue>>,
     pub(crate) recorder: Arc<dyn Recorder>,
     pub(crate) trust: Trust,
+    pub(crate) tags: Arc<Tags>,
+    /// Only where no store is shared.
+    numbers: OnceLock<Memory>,
     #[cfg(feature = "postgres")]
     pub(crate) registry: Registry,
     /// Rows of changes that were seen to by whoever made them, for the task that follows.
     #[cfg(feature = "postgres")]
     pub(crate) changes: crate::changes::Applied,
+}
+
+impl Inner {
+    /// Where numbers are: they are of one mind, so that they are either in the shared store or in this process.
+    pub(crate) fn numbers(&self) -> &dyn KeyValue {
+        match self.shared.as_deref() {
+            Some(store) => store,
+            None => self.numbers.get_or_init(|| Memory::new(NUMBERS_BYTES)),
+        }
+    }
 }
 
 impl Cache {
@@ -46,7 +65,25 @@ impl Cache {
     {
         checked(name)?;
         policy.check(name)?;
-        Ok(Namespace::new(self.clone(), name, policy))
+        let inner = Arc::new(inner::Inner::new(self.clone(), name, policy));
+        #[cfg(feature = "postgres")]
+        self.inner.registry.add(&inner.prefix, Arc::downgrade(&(Arc::clone(&inner) as Arc<dyn Spoil>)));
+        Ok(Namespace { inner })
+    }
+
+    /// Numbers of one meaning, each kept for so long from its beginning on. Its name is none of a namespace.
+    ///
+    /// # Errors
+    /// [`Error::Name`], [`Error::Policy`] for no time at all.
+    pub fn counter(&self, name: &str, ttl: Duration) -> Result<Counter, Error> {
+        checked(name)?;
+        if ttl < Duration::from_millis(1) {
+            return Err(Error::Policy {
+                namespace: name.to_owned(),
+                reason: "ttl must be a millisecond at least",
+            });
+        }
+        Ok(Counter::new(self.clone(), name, ttl))
     }
 
     /// The store that several share, if there is one.
@@ -92,16 +129,21 @@ impl Builder {
     pub fn build(self) -> Result<Cache, Error> {
         checked(&self.application)?;
         let Self { application: prefix, shared, recorder } = self;
+        let tags = Arc::new(Tags::new(&prefix));
         let inner = Inner {
             prefix,
             shared,
             recorder,
             trust: Trust::default(),
+            tags: Arc::clone(&tags),
+            numbers: OnceLock::new(),
             #[cfg(feature = "postgres")]
             registry: Registry::default(),
             #[cfg(feature = "postgres")]
             changes: crate::changes::Applied::default(),
         };
+        #[cfg(feature = "postgres")]
+        inner.registry.add(tags.prefix(), Arc::downgrade(&(Arc::clone(&tags) as Arc<dyn Spoil>)));
         Ok(Cache { inner: Arc::new(inner) })
     }
 }

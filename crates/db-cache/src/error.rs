@@ -18,6 +18,14 @@ pub enum Error {
         /// The longest.
         most: usize,
     },
+    /// A value is given more tags than it may have.
+    #[error("{tags} tags for one value are more than {most}")]
+    TooManyTags {
+        /// How many.
+        tags: usize,
+        /// The most.
+        most: usize,
+    },
     /// The value cannot be written in the namespace's encoding.
     #[error("a {what} cannot be written: {reason}")]
     Encode {
@@ -40,6 +48,21 @@ pub enum Error {
         /// The name.
         name: String,
     },
+    /// What can only be done in a store could not be.
+    #[error("the store did not do it")]
+    Store {
+        /// Why.
+        #[source]
+        source: KeyValueError,
+    },
+    /// Others changed it each time.
+    #[error("a value of {namespace} was changed by others {tries} times in a row")]
+    Contended {
+        /// The namespace.
+        namespace: String,
+        /// How often it was tried.
+        tries: usize,
+    },
     /// What was to be removed may still be in the shared store, as that does not answer.
     #[error("what was to be removed may still be in the shared store; it is refused in this process")]
     NotRemoved {
@@ -52,7 +75,8 @@ pub enum Error {
 impl Classify for Error {
     fn retry(&self) -> Retry {
         match self {
-            Self::NotRemoved { source } => source.retry(),
+            Self::NotRemoved { source } | Self::Store { source } => source.retry(),
+            Self::Contended { .. } => Retry::Safe,
             _ => Retry::Never,
         }
     }

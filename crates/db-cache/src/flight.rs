@@ -1,6 +1,7 @@
 //! Loads that are under way, one for a key in this process; whoever wants the same waits for it.
 
 use crate::LoadError;
+use crate::local::Ticket;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,9 +17,15 @@ pub(crate) struct Flights<V> {
 }
 
 struct UnderWay<V> {
-    by_key: HashMap<Box<str>, watch::Receiver<Option<Landed<V>>>>,
+    by_key: HashMap<Box<str>, Flight<V>>,
     /// Those too that were forgotten and go on.
     count: usize,
+}
+
+struct Flight<V> {
+    landed: watch::Receiver<Option<Landed<V>>>,
+    /// Those of its tags: when one is spoiled, it is of no use to whoever comes now.
+    tags: Box<[Ticket]>,
 }
 
 /// Waits for a load.
@@ -46,16 +53,25 @@ impl<V> Flights<V> {
         Arc::new(Self { most, under_way: Mutex::new(UnderWay { by_key: HashMap::new(), count: 0 }) })
     }
 
-    pub(crate) fn board(self: &Arc<Self>, key: &str) -> Boarding<V> {
+    /// `tags` are tickets for the tags, and `is_spoiled` knows of those of another.
+    pub(crate) fn board(
+        self: &Arc<Self>,
+        key: &str,
+        tags: Vec<Ticket>,
+        is_spoiled: impl Fn(Ticket) -> bool,
+    ) -> Boarding<V> {
         let mut under_way = self.under_way.lock();
-        if let Some(landed) = under_way.by_key.get(key) {
-            return Boarding::Joined(Passenger(landed.clone()));
+        if let Some(flight) = under_way.by_key.get(key)
+            && !flight.tags.iter().any(|ticket| is_spoiled(*ticket))
+        {
+            return Boarding::Joined(Passenger(flight.landed.clone()));
         }
         if under_way.count >= self.most {
             return Boarding::Full(under_way.count);
         }
         let (sender, landed) = watch::channel(None);
-        under_way.by_key.insert(key.into(), landed.clone());
+        let flight = Flight { landed: landed.clone(), tags: tags.into() };
+        under_way.by_key.insert(key.into(), flight);
         under_way.count += 1;
         Boarding::First(
             Pilot { flights: Arc::clone(self), key: key.into(), landed: sender },
@@ -85,8 +101,8 @@ impl<V> Drop for Pilot<V> {
         let mut under_way = self.flights.under_way.lock();
         under_way.count -= 1;
         // One that was forgotten may have been followed by another.
-        if under_way.by_key.get(&self.key).is_some_and(|landed| landed.same_channel(&self.landed.subscribe()))
-        {
+        let is_this = |flight: &Flight<V>| flight.landed.same_channel(&self.landed.subscribe());
+        if under_way.by_key.get(&self.key).is_some_and(is_this) {
             under_way.by_key.remove(&self.key);
         }
     }
@@ -107,40 +123,56 @@ impl<V> Passenger<V> {
 mod tests {
     use super::{Boarding, Flights};
     use crate::LoadError;
+    use crate::local::Local;
     use std::sync::Arc;
+
+    fn board(flights: &Arc<Flights<u32>>, key: &str) -> Boarding<u32> {
+        flights.board(key, Vec::new(), |_| false)
+    }
+
+    #[tokio::test]
+    async fn one_whose_tag_is_spoiled_is_joined_by_nobody() {
+        let (flights, tags) = (Flights::<u32>::new(2), Local::<()>::new(0));
+        let board = || flights.board("a", vec![tags.ticket("t")], |ticket| tags.is_spoiled(ticket));
+        let Boarding::First(..) = board() else { panic!("nobody loads yet") };
+        let Boarding::First(_pilot, _) = board() else { panic!("the first has ended") };
+        assert!(matches!(board(), Boarding::Joined(_)));
+        tags.spoil("t", tokio::time::Instant::now());
+        assert!(matches!(board(), Boarding::First(..)));
+    }
 
     #[tokio::test]
     async fn one_loads_and_the_others_wait() {
         let flights = Flights::<u32>::new(1);
-        let Boarding::First(pilot, first) = flights.board("a") else { panic!("nobody loads yet") };
-        let Boarding::Joined(second) = flights.board("a") else { panic!("somebody loads") };
-        assert!(matches!(flights.board("b"), Boarding::Full(1)));
+        let Boarding::First(pilot, first) = board(&flights, "a") else { panic!("nobody loads yet") };
+        let Boarding::Joined(second) = board(&flights, "a") else { panic!("somebody loads") };
+        assert!(matches!(board(&flights, "b"), Boarding::Full(1)));
         pilot.land(Ok(Some(Arc::new(7))));
         for passenger in [first, second] {
             assert_eq!(passenger.landed().await.expect("it landed").as_deref(), Some(&7));
         }
-        assert!(matches!(flights.board("b"), Boarding::First(..)));
+        assert!(matches!(board(&flights, "b"), Boarding::First(..)));
     }
 
     #[tokio::test]
     async fn a_pilot_that_is_lost_tells() {
         let flights = Flights::<u32>::new(2);
-        let Boarding::First(pilot, passenger) = flights.board("a") else { panic!("nobody loads yet") };
+        let Boarding::First(pilot, passenger) = board(&flights, "a") else { panic!("nobody loads yet") };
         drop(pilot);
         assert!(matches!(passenger.landed().await, Err(LoadError::Panicked)));
-        assert!(matches!(flights.board("a"), Boarding::First(..)));
+        assert!(matches!(board(&flights, "a"), Boarding::First(..)));
     }
 
     #[tokio::test]
     async fn one_that_was_forgotten_goes_on_beside_the_next() {
         let flights = Flights::<u32>::new(2);
-        let Boarding::First(old, waits) = flights.board("a") else { panic!("nobody loads yet") };
+        let Boarding::First(old, waits) = board(&flights, "a") else { panic!("nobody loads yet") };
         flights.forget("a");
-        let Boarding::First(new, _) = flights.board("a") else { panic!("the old one is forgotten") };
+        let Boarding::First(new, _) = board(&flights, "a") else { panic!("the old one is forgotten") };
         old.land(Ok(None));
         assert_eq!(waits.landed().await.expect("it landed"), None);
-        assert!(matches!(flights.board("a"), Boarding::Joined(_)), "the new one is still there");
+        assert!(matches!(board(&flights, "a"), Boarding::Joined(_)), "the new one is still there");
         drop(new);
-        assert!(matches!(flights.board("a"), Boarding::First(..)));
+        assert!(matches!(board(&flights, "a"), Boarding::First(..)));
     }
 }

@@ -24,8 +24,11 @@ mod cache;
 #[cfg(feature = "postgres")]
 mod changes;
 mod clock;
+mod counter;
+mod entry;
 mod error;
 mod flight;
+mod inner;
 mod key;
 mod lfu;
 mod limits;
@@ -44,6 +47,8 @@ mod redis;
 mod registry;
 mod stats;
 mod suspects;
+mod tagged;
+mod tags;
 mod trust;
 
 #[cfg(feature = "redis")]
@@ -53,6 +58,8 @@ pub use self::redis::{
 pub use cache::{Builder, Cache};
 #[cfg(feature = "postgres")]
 pub use changes::{Change, ChangeError, Follow, Followed, Following, Ready, Seen};
+pub use counter::Counter;
+pub use entry::Entry;
 pub use error::{Error, LoadError};
 pub use key::{KeyParts, KeyWriter};
 pub use memory::{Memory, MemoryStats};
@@ -62,3 +69,4 @@ pub use policy::Policy;
 pub use postgres::PostgresStore;
 pub use record::Encoding;
 pub use stats::Stats;
+pub use tagged::Tagged;

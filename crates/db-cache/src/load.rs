@@ -4,15 +4,16 @@
 //! may load, and what they loaded is kept only if that mark is still there. Removing the key removes the mark, so a value
 //! that was loaded before cannot be stored after. Whoever has the lease renews it while they load; when they die it ends.
 
-use crate::LoadError;
 use crate::clock;
 use crate::flight::{Boarding, Landed, Passenger, Pilot};
+use crate::inner::{Found, Inner, new_version};
 use crate::key::KeyParts;
-use crate::local::Ticket;
-use crate::namespace::{Found, Inner, Namespace, new_version};
+use crate::local::{Kept, Ticket};
 use crate::record::{Content, Head, UnixMillis};
-use crate::stats::{Answer, add, count};
-use db_core::{BoxError, Expected, KeyValueError, Put, Version};
+use crate::stats::{Answer, count};
+use crate::tags::Marked;
+use crate::{LoadError, Namespace};
+use db_core::{BoxError, Expected, KeyValueError, Version};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::pin::pin;
@@ -49,28 +50,44 @@ where
         L: Future<Output = Result<Option<V>, E>> + Send + 'static,
         E: Into<BoxError> + Send + 'static,
     {
+        self.load_with_tags(key, &[], load).await
+    }
+
+    pub(crate) async fn load_with_tags<F, L, E>(
+        &self,
+        key: impl KeyParts,
+        tags: &[String],
+        load: F,
+    ) -> Landed<V>
+    where
+        F: FnOnce() -> L + Send + 'static,
+        L: Future<Output = Result<Option<V>, E>> + Send + 'static,
+        E: Into<BoxError> + Send + 'static,
+    {
         let inner = &self.inner;
         let key = inner.key(&key).map_err(|error| LoadError::Key(Arc::new(error)))?;
         let now = Instant::now();
-        let kept = inner.local.get(&key, now);
+        let is_unchanged = |kept: &Kept<V>| inner.cache.inner.tags.are_unchanged(&kept.tags, now);
+        let kept = inner.local.get(&key, now).filter(is_unchanged);
         if let Some(kept) = &kept {
             if inner.may_give_out(kept, now) {
                 inner.answered(Answer::Local);
                 let remaining = kept.fresh_until - now;
                 if inner.policy.is_early(remaining, kept.load_time, drawn()) {
-                    let _ = self.start(&key, Caller::HasOne, load);
+                    let _ = self.start(&key, tags, Caller::HasOne, load);
                 }
                 return Ok(kept.value.clone());
             }
             let refreshed_until = kept.fresh_until + inner.policy.stale_while_revalidate;
-            let is_true = inner.cache.inner.trust.is_good(kept.ask_after.max(refreshed_until), now);
+            let is_true = inner.cache.inner.trust.is_good(kept.ask_after.max(refreshed_until), now)
+                && inner.cache.inner.tags.are_good(&kept.tags, inner.asking(), now);
             if is_true && kept.fresh_until <= now && now < refreshed_until {
                 inner.answered(Answer::Stale);
-                let _ = self.start(&key, Caller::HasOne, load);
+                let _ = self.start(&key, tags, Caller::HasOne, load);
                 return Ok(kept.value.clone());
             }
         }
-        let landed = match self.start(&key, Caller::Waits, load) {
+        let landed = match self.start(&key, tags, Caller::Waits, load) {
             Ok(passenger) => self.soon(passenger, kept.is_some()).await,
             Err(error) => Some(Err(error)),
         };
@@ -95,14 +112,22 @@ where
     }
 
     /// Has it loaded, by somebody who does so already or by a task.
-    fn start<F, L, E>(&self, key: &str, caller: Caller, load: F) -> Result<Passenger<V>, LoadError>
+    fn start<F, L, E>(
+        &self,
+        key: &str,
+        tags: &[String],
+        caller: Caller,
+        load: F,
+    ) -> Result<Passenger<V>, LoadError>
     where
         F: FnOnce() -> L + Send + 'static,
         L: Future<Output = Result<Option<V>, E>> + Send + 'static,
         E: Into<BoxError> + Send + 'static,
     {
         let inner = &self.inner;
-        match inner.flights.board(key) {
+        let marks = &inner.cache.inner.tags;
+        let tickets = tags.iter().map(|tag| marks.ticket(tag)).collect();
+        match inner.flights.board(key, tickets, |ticket| marks.is_spoiled(ticket)) {
             Boarding::Joined(passenger) => {
                 count(&inner.counters.joined);
                 Ok(passenger)
@@ -112,31 +137,34 @@ where
                 Err(LoadError::Shed { namespace: inner.name.clone(), loads })
             }
             Boarding::First(pilot, passenger) => {
-                let (inner, key) = (Arc::clone(inner), key.to_owned());
                 // Before anything is read: what is read after may be kept, unless the key is made untrue meanwhile.
-                let ticket = inner.local.ticket(&key);
-                tokio::spawn(fly(inner, pilot, key, ticket, caller, load));
+                let ticket = inner.local.ticket(key);
+                let route = Route { key: key.to_owned(), tags: tags.to_owned(), ticket, caller };
+                tokio::spawn(fly(Arc::clone(inner), pilot, route, load));
                 Ok(passenger)
             }
         }
     }
 }
 
-async fn fly<V, F, L, E>(
-    inner: Arc<Inner<V>>,
-    pilot: Pilot<V>,
+/// What is to be loaded.
+struct Route {
     key: String,
+    /// The keys of its tags.
+    tags: Vec<String>,
     ticket: Ticket,
     caller: Caller,
-    load: F,
-) where
+}
+
+async fn fly<V, F, L, E>(inner: Arc<Inner<V>>, pilot: Pilot<V>, route: Route, load: F)
+where
     V: Serialize + DeserializeOwned + Send + Sync + 'static,
     F: FnOnce() -> L + Send + 'static,
     L: Future<Output = Result<Option<V>, E>> + Send + 'static,
     E: Into<BoxError> + Send + 'static,
 {
     let deadline = Instant::now() + inner.policy.hard_timeout;
-    let landed = Flight { inner: &inner, key: &key, ticket, caller, deadline }.fetch(load).await;
+    let landed = Flight { inner: &inner, route: &route, deadline }.fetch(load).await;
     pilot.land(landed);
 }
 
@@ -152,9 +180,7 @@ enum Caller {
 /// One load.
 struct Flight<'f, V> {
     inner: &'f Inner<V>,
-    key: &'f str,
-    ticket: Ticket,
-    caller: Caller,
+    route: &'f Route,
     deadline: Instant,
 }
 
@@ -190,6 +216,12 @@ where
             Ok(Turn::Alone) => None,
             Err(_) => return Err(self.timed_out()),
         };
+        // Before the source is asked: whatever makes one of them untrue from now on makes what it answers so.
+        let tags = self.inner.cache.inner.tags.marked(self.inner.asking(), &self.route.tags);
+        let Ok(tags) = timeout_at(self.deadline, tags).await else {
+            return self.fail(lease, self.timed_out()).await;
+        };
+        let tags = tags.inspect_err(|_| count(&self.inner.counters.shared_failures)).ok().flatten();
         let (began, counters) = (Instant::now(), &self.inner.counters);
         count(&counters.loads);
         let loaded = match &lease {
@@ -203,7 +235,7 @@ where
         match loaded {
             Ok(Ok(value)) => {
                 let value = value.map(Arc::new);
-                self.store(lease, value.as_ref(), load_time).await;
+                self.store(lease, value.as_ref(), tags, load_time).await;
                 Ok(value)
             }
             Ok(Err(error)) => {
@@ -225,7 +257,7 @@ where
         let mut pause = FIRST_LOOK;
         let mut waited = false;
         loop {
-            let asked = inner.ask(self.key).await;
+            let asked = inner.ask(&self.route.key).await;
             let now = clock::millis(Instant::now());
             let (expected, found) = match asked {
                 // There is no store, or it does not answer: the source does.
@@ -242,7 +274,7 @@ where
                 let early = !is_leased && inner.policy.is_early(remaining, found.head.load_time, drawn());
                 if !early {
                     self.answered(Answer::Shared);
-                    inner.keep(self.ticket, self.key, found, Instant::now());
+                    inner.keep(self.route.ticket, &self.route.key, found, Instant::now());
                     return Turn::Value(found.value.clone());
                 }
             }
@@ -278,7 +310,7 @@ where
     }
 
     fn answered(&self, answer: Answer) {
-        if self.caller == Caller::Waits {
+        if self.route.caller == Caller::Waits {
             self.inner.answered(answer);
         }
     }
@@ -322,17 +354,15 @@ where
     ) -> Result<bool, KeyValueError> {
         let inner = self.inner;
         let Some(store) = inner.shared() else { return Ok(true) };
-        let now = clock::millis(Instant::now());
         let value = old.and_then(|old| old.value.as_ref()).map(|value| inner.codec.encode(&**value));
         let value = match value {
             Some(Ok(value)) => value,
             // One that was read can be written.
             Some(Err(_)) | None => Vec::new(),
         };
-        let bytes = inner.codec.write(head, &value);
-        let ttl = head.fresh_until.after(inner.policy.stale()).max(head.leased_until).since(now);
-        let put = Put { key: self.key, value: &bytes, version, ttl: ttl.max(Duration::from_millis(1)) };
-        add(&inner.counters.bytes_written, bytes.len());
+        let tags = old.and_then(|old| old.tags.clone());
+        let bytes = inner.record(head, &tags, &value);
+        let put = inner.put(&self.route.key, head, &bytes, version);
         let put = store.set_if(expected, put).await;
         put.inspect_err(|_| count(&inner.counters.shared_failures))
     }
@@ -357,15 +387,22 @@ where
     }
 
     /// Keeps what was loaded, here and there, unless the key was made untrue meanwhile.
-    async fn store(&self, lease: Option<Lease<V>>, value: Option<&Arc<V>>, load_time: Duration) {
+    async fn store(
+        &self,
+        lease: Option<Lease<V>>,
+        value: Option<&Arc<V>>,
+        tags: Option<Marked>,
+        load_time: Duration,
+    ) {
         let inner = self.inner;
-        if value.is_none() && inner.policy.negative_ttl.is_none() {
+        let is_kept = value.is_some() || inner.policy.negative_ttl.is_some();
+        let Some(tags) = tags.filter(|_| is_kept) else {
             if let Some(lease) = lease {
                 self.give_back(lease, self.nothing(clock::millis(Instant::now()))).await;
             }
             return;
-        }
-        let (head, bytes) = match inner.written(value, load_time) {
+        };
+        let (head, bytes) = match inner.written(value, &tags, load_time) {
             Ok(written) => written,
             Err(error) => {
                 tracing::warn!(namespace = inner.name, error = %error, "a value is not kept");
@@ -373,10 +410,7 @@ where
             }
         };
         if let (Some(lease), Some(store)) = (lease, inner.shared()) {
-            let now = clock::millis(Instant::now());
-            let ttl = head.fresh_until.after(inner.policy.stale()).since(now).max(Duration::from_millis(1));
-            let put = Put { key: self.key, value: &bytes, version: new_version(), ttl };
-            add(&inner.counters.bytes_written, bytes.len());
+            let put = inner.put(&self.route.key, head, &bytes, new_version());
             match store.set_if(Expected::Version(lease.version), put).await {
                 Ok(true) => {}
                 // It was made untrue by another process: not here either.
@@ -387,8 +421,8 @@ where
                 Err(_) => count(&inner.counters.shared_failures),
             }
         }
-        let found = Found { head, value: value.cloned(), bytes: bytes.len() };
-        inner.keep(self.ticket, self.key, &found, Instant::now());
+        let found = Found { head, value: value.cloned(), tags, bytes: bytes.len() };
+        inner.keep(self.route.ticket, &self.route.key, &found, Instant::now());
     }
 
     /// Gives the lease back, and what there was before where the policy lets it stand in.

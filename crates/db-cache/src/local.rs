@@ -4,6 +4,7 @@
 //! read before cannot be put there after.
 
 use crate::lfu::{Change, Lfu};
+use crate::tags::Marked;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
@@ -17,6 +18,7 @@ const MARKS: usize = 1024;
 #[derive(Debug)]
 pub(crate) struct Kept<V> {
     pub(crate) value: Option<Arc<V>>,
+    pub(crate) tags: Marked,
     pub(crate) fresh_until: Instant,
     /// From then on the shared store is asked, although it may be fresh.
     pub(crate) ask_after: Instant,
@@ -25,7 +27,21 @@ pub(crate) struct Kept<V> {
 
 impl<V> Clone for Kept<V> {
     fn clone(&self) -> Self {
-        Self { value: self.value.clone(), ..*self }
+        Self { value: self.value.clone(), tags: self.tags.clone(), ..*self }
+    }
+}
+
+/// What is to be kept, and until when at the longest.
+#[derive(Debug)]
+pub(crate) struct Fill<V> {
+    pub(crate) kept: Kept<V>,
+    pub(crate) weight: usize,
+    pub(crate) until: Instant,
+}
+
+impl<V> Fill<V> {
+    fn into_change(self) -> Change<Kept<V>> {
+        Change::Put { value: self.kept, weight: self.weight, expires_at: self.until.into_std() }
     }
 }
 
@@ -67,25 +83,42 @@ impl<V> Local<V> {
     }
 
     /// Keeps what was fetched under a ticket, unless that is spoiled; tells whether it was not.
-    pub(crate) fn fill(
-        &self,
-        ticket: Ticket,
-        key: &str,
-        kept: Kept<V>,
-        weight: usize,
-        until: Instant,
-        now: Instant,
-    ) -> bool {
+    pub(crate) fn fill(&self, ticket: Ticket, key: &str, fill: Fill<V>, now: Instant) -> bool {
         let Some(entries) = &self.entries else { return !self.is_spoiled(ticket) };
         let mut good = false;
         // Looked at under the lock that whoever makes it untrue must take after spoiling the ticket.
         entries.update(key, now.into_std(), |_| {
             good = !self.is_spoiled(ticket);
-            if good {
-                Change::Put { value: kept, weight, expires_at: until.into_std() }
-            } else {
-                Change::Keep
+            if good { fill.into_change() } else { Change::Keep }
+        });
+        good
+    }
+
+    /// Puts this in the place of the value that was seen when the ticket was taken, if it is still there and the ticket is
+    /// good; tells whether it did. Then other tickets are spoiled.
+    pub(crate) fn replace(
+        &self,
+        ticket: Ticket,
+        key: &str,
+        seen: Option<&Arc<V>>,
+        fill: Fill<V>,
+        now: Instant,
+    ) -> bool {
+        let Some(entries) = &self.entries else { return !self.is_spoiled(ticket) };
+        let mut good = false;
+        entries.update(key, now.into_std(), |there| {
+            let there = there.filter(|there| now < there.fresh_until).and_then(|there| there.value.as_ref());
+            let is_same = match (there, seen) {
+                (Some(there), Some(seen)) => Arc::ptr_eq(there, seen),
+                (there, seen) => there.is_none() && seen.is_none(),
+            };
+            good = is_same && !self.is_spoiled(ticket);
+            if !good {
+                return Change::Keep;
             }
+            // What is on its way was read before this.
+            self.marks[ticket.stripe].fetch_add(1, SeqCst);
+            fill.into_change()
         });
         good
     }

@@ -1,26 +1,19 @@
-//! Values of one type and one meaning.
+//! Values of one type and one meaning: how they are read, put and made untrue.
 
-use crate::cache::Cache;
 use crate::clock;
-use crate::flight::Flights;
-use crate::key::{KeyParts, KeyWriter};
-use crate::local::{Kept, Local, Ticket};
-use crate::record::{Codec, Content, Head, Record, UnixMillis};
-#[cfg(feature = "postgres")]
-use crate::registry::Spoil;
-use crate::stats::{Answer, Counters, add, count};
-use crate::suspects::Suspects;
+use crate::inner::{Found, Inner, new_version};
+use crate::key::KeyParts;
+use crate::local::Ticket;
+use crate::stats::Answer;
+use crate::tagged::Tagged;
 use crate::{Error, Policy, Stats};
-use db_core::{KeyValue, KeyValueError, Put, Version};
+use db_core::Put;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
-
-/// What an entry costs beside its key and value.
-const OVERHEAD_BYTES: usize = 96;
 
 /// Values of one type and one meaning. Cloning it is cheap, and every clone is the same.
 ///
@@ -35,62 +28,10 @@ impl<V> Clone for Namespace<V> {
     }
 }
 
-pub(crate) struct Inner<V> {
-    pub(crate) cache: Cache,
-    /// What its keys begin with.
-    pub(crate) prefix: String,
-    pub(crate) name: String,
-    pub(crate) policy: Policy,
-    pub(crate) codec: Codec,
-    pub(crate) local: Local<V>,
-    pub(crate) flights: Arc<Flights<V>>,
-    pub(crate) counters: Counters,
-    /// Keys that the shared store may have something untrue under.
-    pub(crate) suspects: Suspects,
-    weigh: OnceLock<fn(&V) -> usize>,
-}
-
-/// A record that was found in the shared store and is worth something.
-pub(crate) struct Found<V> {
-    pub(crate) head: Head,
-    pub(crate) value: Option<Arc<V>>,
-    pub(crate) bytes: usize,
-}
-
 impl<V> Namespace<V>
 where
     V: Serialize + DeserializeOwned + Send + Sync + 'static,
 {
-    pub(crate) fn new(cache: Cache, name: &str, policy: Policy) -> Self {
-        let shared = cache.inner.shared.as_deref();
-        let codec = Codec {
-            encoding: policy.encoding,
-            schema: policy.schema,
-            compress_from_bytes: policy.compress_from_bytes,
-            most_bytes: shared.map_or(usize::MAX, |store| store.limits().value_bytes.saturating_mul(8)),
-        };
-        let inner = Inner {
-            prefix: format!("{}:{name}", cache.inner.prefix),
-            name: name.to_owned(),
-            local: Local::new(policy.local_bytes),
-            flights: Flights::new(policy.max_loads),
-            counters: Counters::default(),
-            suspects: Suspects::default(),
-            weigh: OnceLock::new(),
-            cache,
-            policy,
-            codec,
-        };
-        let inner = Arc::new(inner);
-        #[cfg(feature = "postgres")]
-        inner
-            .cache
-            .inner
-            .registry
-            .add(&inner.prefix, Arc::downgrade(&(Arc::clone(&inner) as Arc<dyn Spoil>)));
-        Self { inner }
-    }
-
     /// The same, whose values are taken to be as large as this tells, in bytes, where they are kept in this process. Without
     /// it they are as large as they are written, or, where no store is shared, as their type is by itself.
     ///
@@ -175,6 +116,15 @@ where
         Ok(values)
     }
 
+    /// The same, whose values have these tags when they are put or loaded: see
+    /// [`Cache::delete_tags`](crate::Cache::delete_tags). Tags are those of the whole cache.
+    ///
+    /// # Errors
+    /// [`Error::TooManyTags`] for more than 32, [`Error::KeyTooLong`].
+    pub fn tagged(&self, tags: impl IntoIterator<Item = impl KeyParts>) -> Result<Tagged<V>, Error> {
+        Ok(Tagged::new(self.clone(), self.inner.cache.inner.tags.keys_of_value(tags)?))
+    }
+
     /// Puts a value under a key, whatever is there or on its way.
     ///
     /// # Errors
@@ -197,35 +147,7 @@ where
         &self,
         entries: impl IntoIterator<Item = (K, V)>,
     ) -> Result<(), Error> {
-        let inner = &*self.inner;
-        let mut written = Vec::new();
-        for (key, value) in entries {
-            let (key, value) = (inner.key(&key)?, Arc::new(value));
-            let record = inner.written(Some(&value), Duration::ZERO)?;
-            written.push((key, value, record));
-        }
-        let now = Instant::now();
-        for (key, ..) in &written {
-            inner.spoil(key, now);
-        }
-        let tickets: Vec<Ticket> = written.iter().map(|(key, ..)| inner.local.ticket(key)).collect();
-        if let Some(store) = inner.shared() {
-            let ttl = inner.policy.ttl + inner.policy.stale();
-            let puts: Vec<Put<'_>> = written
-                .iter()
-                .map(|(key, _, (_, bytes))| Put { key, value: bytes, version: new_version(), ttl })
-                .collect();
-            add(&inner.counters.bytes_written, puts.iter().map(|put| put.value.len()).sum());
-            // Until it is known to be there, what was there before may be. A dropped future leaves it so.
-            let stamp = inner.suspects.add(puts.iter().map(|put| put.key));
-            store.set_multi(&puts).await.map_err(|source| inner.not_removed(source))?;
-            inner.suspects.clear(puts.iter().map(|put| put.key), stamp);
-        }
-        for ((key, value, (head, bytes)), ticket) in written.into_iter().zip(tickets) {
-            let found = Found { head, value: Some(value), bytes: bytes.len() };
-            inner.keep(ticket, &key, &found, Instant::now());
-        }
-        Ok(())
+        self.put_all(entries, &[]).await
     }
 
     /// Makes a key untrue: nothing that was loaded before is given out any more, nor kept when it arrives later.
@@ -256,11 +178,8 @@ where
         }
         let Some(store) = inner.shared() else { return Ok(()) };
         let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-        // Until it is known to be gone. A dropped future leaves it so.
-        let stamp = inner.suspects.add(keys.iter().copied());
-        store.delete_multi(&keys).await.map_err(|source| inner.not_removed(source))?;
-        inner.suspects.clear(keys.iter().copied(), stamp);
-        Ok(())
+        let removed = inner.suspects.while_removing(&keys, store.delete_multi(&keys)).await;
+        removed.map(|_| ()).map_err(|source| inner.not_removed(source))
     }
 
     /// Makes every key of the namespace untrue; tells how many the shared store had.
@@ -299,179 +218,50 @@ where
     pub fn policy(&self) -> &Policy {
         &self.inner.policy
     }
-}
 
-impl<V> Inner<V>
-where
-    V: Serialize + DeserializeOwned + Send + Sync + 'static,
-{
-    pub(crate) fn key(&self, parts: &impl KeyParts) -> Result<String, Error> {
-        let mut writer = KeyWriter::new(&self.prefix);
-        parts.write_to(&mut writer);
-        writer.finish()
-    }
-
-    pub(crate) fn shared(&self) -> Option<&dyn KeyValue> {
-        self.cache.inner.shared.as_deref()
-    }
-
-    /// Makes a key untrue in this process.
-    pub(crate) fn spoil(&self, key: &str, now: Instant) {
-        count(&self.counters.invalidations);
-        self.local.spoil(key, now);
-        self.flights.forget(key);
-    }
-
-    /// Whether it is fresh and known to be true.
-    pub(crate) fn may_give_out(&self, kept: &Kept<V>, now: Instant) -> bool {
-        now < kept.fresh_until && self.cache.inner.trust.is_good(kept.ask_after, now)
-    }
-
-    /// Counts a question by what answered it.
-    pub(crate) fn answered(&self, answer: Answer) {
-        let (counter, result) = match answer {
-            Answer::Local => (&self.counters.local_hits, "local"),
-            Answer::Shared => (&self.counters.shared_hits, "shared"),
-            Answer::Stale => (&self.counters.stale_hits, "stale"),
-            Answer::Miss => (&self.counters.misses, "miss"),
-        };
-        count(counter);
-        let labels = [("cache.namespace", &*self.name), ("cache.result", result)];
-        self.cache.inner.recorder.count("cache.requests", &labels, 1);
-    }
-
-    fn not_removed(&self, source: KeyValueError) -> Error {
-        count(&self.counters.shared_failures);
-        tracing::warn!(namespace = self.name, error = %source, "the shared store may still have what is untrue");
-        Error::NotRemoved { source }
-    }
-
-    /// What the shared store has under a key, and its mark; `None` where there is no store. Nothing that may be untrue.
-    pub(crate) async fn ask(&self, key: &str) -> Result<Option<(Version, Option<Found<V>>)>, KeyValueError> {
-        Ok(self.ask_all(&[key]).await?.pop().flatten())
-    }
-
-    async fn ask_all(
+    pub(crate) async fn put_all<K: KeyParts>(
         &self,
-        keys: &[&str],
-    ) -> Result<Vec<Option<(Version, Option<Found<V>>)>>, KeyValueError> {
-        let Some(store) = self.shared() else { return Ok(Vec::new()) };
-        let asked = async {
-            self.clear_suspects(store, keys).await?;
-            store.get_multi(keys).await
-        };
-        let stored = asked.await.inspect_err(|_| count(&self.counters.shared_failures))?;
-        let read = |bytes: Vec<u8>| {
-            add(&self.counters.bytes_read, bytes.len());
-            let found = self.codec.read(&bytes).and_then(|record| self.found(&record, bytes.len()));
-            if found.is_none() {
-                count(&self.counters.unreadable);
-            }
-            found
-        };
-        Ok(stored
-            .into_iter()
-            .map(|stored| stored.map(|stored| (stored.version, read(stored.value))))
-            .collect())
-    }
-
-    fn found(&self, record: &Record<'_>, bytes: usize) -> Option<Found<V>> {
-        let value = match record.head.content {
-            Content::Nothing | Content::Absent => None,
-            Content::Value(_) => Some(Arc::new(self.codec.decode(record)?)),
-        };
-        Some(Found { head: record.head, value, bytes })
-    }
-
-    /// Removes from the shared store what could not be removed before.
-    async fn clear_suspects(&self, store: &dyn KeyValue, keys: &[&str]) -> Result<(), KeyValueError> {
-        if self.suspects.is_empty() {
+        entries: impl IntoIterator<Item = (K, V)>,
+        tags: &[String],
+    ) -> Result<(), Error> {
+        let inner = &*self.inner;
+        let entry = |(key, value)| Ok((inner.key(&key)?, Arc::new(value)));
+        let entries = entries.into_iter().map(entry).collect::<Result<Vec<_>, Error>>()?;
+        let keys: Vec<&str> = entries.iter().map(|(key, _)| key.as_str()).collect();
+        let marked = inner.cache.inner.tags.marked(inner.asking(), tags).await;
+        let marked = marked.map_err(|source| inner.not_removed(source))?;
+        let tags = marked.clone().flatten();
+        let written = entries.iter().map(|(_, value)| inner.written(Some(value), &tags, Duration::ZERO));
+        let written = written.collect::<Result<Vec<_>, _>>()?;
+        let now = Instant::now();
+        keys.iter().for_each(|key| inner.spoil(key, now));
+        let tickets: Vec<Ticket> = keys.iter().map(|key| inner.local.ticket(key)).collect();
+        if let Some(store) = inner.shared() {
+            let puts: Vec<Put<'_>> = keys
+                .iter()
+                .zip(&written)
+                .map(|(key, (head, bytes))| inner.put(key, *head, bytes, new_version()))
+                .collect();
+            let putting = async {
+                match marked {
+                    Some(_) => store.set_multi(&puts).await,
+                    None => store.delete_multi(&keys).await.map(|_| ()),
+                }
+            };
+            // What was there before may be until it is known to be gone.
+            let put = inner.suspects.while_removing(&keys, putting).await;
+            put.map_err(|source| inner.not_removed(source))?;
+        }
+        if marked.is_none() {
             return Ok(());
         }
-        let stamp = self.suspects.now();
-        if self.suspects.are_all() {
-            store.clear(&format!("{}:", self.prefix)).await?;
-            self.suspects.clear_all(stamp);
-            return Ok(());
-        }
-        let among: Vec<&str> = keys.iter().copied().filter(|key| self.suspects.contains(key)).collect();
-        if !among.is_empty() {
-            store.delete_multi(&among).await?;
-            self.suspects.clear(among.into_iter(), stamp);
+        for (((key, value), (head, bytes)), ticket) in entries.iter().zip(&written).zip(tickets) {
+            let (value, tags) = (Some(Arc::clone(value)), tags.clone());
+            let found = Found { head: *head, value, tags, bytes: bytes.len() };
+            inner.keep(ticket, key, &found, Instant::now());
         }
         Ok(())
     }
-
-    /// The record of a value that was loaded just now in this time, and its head.
-    pub(crate) fn written(
-        &self,
-        value: Option<&Arc<V>>,
-        load_time: Duration,
-    ) -> Result<(Head, Vec<u8>), Error> {
-        let now = clock::millis(Instant::now());
-        let ttl = match value {
-            Some(_) => self.policy.ttl,
-            None => self.policy.negative_ttl.unwrap_or(Duration::from_millis(1)),
-        };
-        let head = Head {
-            content: value.map_or(Content::Absent, |_| Content::Value(self.policy.encoding)),
-            schema: self.policy.schema,
-            loaded_at: now,
-            fresh_until: now.after(self.policy.jittered(ttl, rand::random())),
-            leased_until: UnixMillis::default(),
-            load_time,
-        };
-        let bytes = match (value, self.shared()) {
-            (Some(value), Some(_)) => self.codec.encode(&**value)?,
-            _ => Vec::new(),
-        };
-        Ok((head, self.codec.write(head, &bytes)))
-    }
-
-    /// Keeps in this process what was found or loaded, unless it was made untrue since; tells whether it was not.
-    pub(crate) fn keep(&self, ticket: Ticket, key: &str, found: &Found<V>, now: Instant) -> bool {
-        let fresh_until = clock::instant(now, found.head.fresh_until);
-        let until = clock::instant(now, found.head.fresh_until.after(self.policy.stale()));
-        let ask_after = if self.shared().is_some() { now + self.policy.local_ttl } else { until };
-        let load_time = found.head.load_time;
-        let kept = Kept { value: found.value.clone(), fresh_until, ask_after, load_time };
-        let size = match (&found.value, self.weigh.get()) {
-            (Some(value), Some(weigh)) => weigh(value),
-            _ if self.shared().is_some() => found.bytes,
-            _ => size_of::<V>(),
-        };
-        let good = self.local.fill(ticket, key, kept, size + key.len() + OVERHEAD_BYTES, until, now);
-        if !good {
-            count(&self.counters.refused_fills);
-        }
-        good
-    }
-}
-
-#[cfg(feature = "postgres")]
-impl<V> Spoil for Inner<V>
-where
-    V: Serialize + DeserializeOwned + Send + Sync + 'static,
-{
-    fn spoil(&self, key: &str) {
-        Self::spoil(self, key, Instant::now());
-    }
-
-    fn spoil_all(&self) {
-        self.local.spoil_all(Instant::now());
-        self.flights.forget_all();
-    }
-}
-
-impl<V> Found<V> {
-    pub(crate) fn is_fresh(&self, now: UnixMillis) -> bool {
-        self.head.content != Content::Nothing && now < self.head.fresh_until
-    }
-}
-
-/// A mark that nobody else draws.
-pub(crate) fn new_version() -> Version {
-    Version(rand::random())
 }
 
 impl<V> fmt::Debug for Namespace<V> {

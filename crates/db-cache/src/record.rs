@@ -4,7 +4,7 @@
 //!
 //! | bytes | what |
 //! |---|---|
-//! | 0 | layout, 1 |
+//! | 0 | layout, 1 or 2 |
 //! | 1 | content: 0 nothing, 1 known to be absent, 2 JSON, 3 `MessagePack`; plus 128 where it is compressed by zstd |
 //! | 2..6 | version of the value's schema |
 //! | 6..14 | when it was loaded, milliseconds since 1970 |
@@ -13,15 +13,20 @@
 //! | 30..34 | how long the load took, microseconds |
 //! | 34.. | the value |
 //!
+//! A value that has tags is of layout 2, where these stand between the head and the value, each a length and the bytes: all
+//! that follows of the tags, 2 bytes of length; then of each tag its name, 2 bytes of length, and its mark, 8 bytes.
+//!
 //! Numbers are little-endian.
 
 use crate::Error;
+use db_core::Version;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::borrow::Cow;
 use std::time::Duration;
 
 const LAYOUT: u8 = 1;
+const LAYOUT_WITH_TAGS: u8 = 2;
 const HEAD_BYTES: usize = 34;
 const COMPRESSED: u8 = 128;
 /// Fast, and most of what there is to gain.
@@ -73,6 +78,13 @@ impl UnixMillis {
     }
 }
 
+/// A tag of a value, and the mark that it had before the value was loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Tag<N = Box<str>> {
+    pub(crate) name: N,
+    pub(crate) mark: Version,
+}
+
 /// How values of a namespace are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Codec {
@@ -88,6 +100,7 @@ pub(crate) struct Codec {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Record<'a> {
     pub(crate) head: Head,
+    tags: &'a [u8],
     is_compressed: bool,
     value: &'a [u8],
 }
@@ -115,11 +128,16 @@ impl Codec {
             leased_until: until,
             load_time: Duration::ZERO,
         };
-        codec.write(head, &[])
+        codec.write(head, std::iter::empty(), &[])
     }
 
     /// A record of what [`encode`](Self::encode) has made, or of no value.
-    pub(crate) fn write(&self, head: Head, value: &[u8]) -> Vec<u8> {
+    pub(crate) fn write<'t>(
+        &self,
+        head: Head,
+        tags: impl Iterator<Item = Tag<&'t str>>,
+        value: &[u8],
+    ) -> Vec<u8> {
         let compressed = self.compressed(value);
         let (flag, value) = match &compressed {
             Some(compressed) => (COMPRESSED, compressed.as_slice()),
@@ -132,13 +150,16 @@ impl Codec {
             Content::Value(Encoding::MessagePack) => 3,
         };
         let load_micros = u32::try_from(head.load_time.as_micros()).unwrap_or(u32::MAX);
-        let mut record = Vec::with_capacity(HEAD_BYTES + value.len());
-        record.extend([LAYOUT, content | flag]);
+        let tags = written(tags);
+        let layout = if tags.is_empty() { LAYOUT } else { LAYOUT_WITH_TAGS };
+        let mut record = Vec::with_capacity(HEAD_BYTES + tags.len() + value.len());
+        record.extend([layout, content | flag]);
         record.extend(head.schema.to_le_bytes());
         for time in [head.loaded_at, head.fresh_until, head.leased_until] {
             record.extend(time.0.to_le_bytes());
         }
         record.extend(load_micros.to_le_bytes());
+        record.extend(tags);
         record.extend(value);
         record
     }
@@ -170,7 +191,7 @@ impl Codec {
 
     /// Reads the head; `None` where it is of another layout, or its value of another schema.
     pub(crate) fn read<'a>(&self, bytes: &'a [u8]) -> Option<Record<'a>> {
-        let (head, value) = bytes.split_at_checked(HEAD_BYTES)?;
+        let (head, rest) = bytes.split_at_checked(HEAD_BYTES)?;
         let number = |at: usize| Some(u64::from_le_bytes(*head[at..].first_chunk()?));
         let short = |at: usize| Some(u32::from_le_bytes(*head[at..].first_chunk()?));
         let content = match head[1] & !COMPRESSED {
@@ -188,20 +209,65 @@ impl Codec {
             leased_until: UnixMillis(number(22)?),
             load_time: Duration::from_micros(short(30)?.into()),
         };
+        let (tags, value) = match bytes[0] {
+            LAYOUT => (&[][..], rest),
+            LAYOUT_WITH_TAGS => with_length(rest)?,
+            _ => return None,
+        };
         // A mark that nothing may be stored is one for all versions.
-        let ours = bytes[0] == LAYOUT && (head.schema == self.schema || head.content == Content::Nothing);
-        ours.then_some(Record { head, is_compressed: bytes[1] & COMPRESSED != 0, value })
+        let ours = head.schema == self.schema || head.content == Content::Nothing;
+        ours.then_some(Record { head, tags, is_compressed: bytes[1] & COMPRESSED != 0, value })
     }
+}
+
+impl<'a> Record<'a> {
+    /// Its tags; `None` where they cannot be read.
+    pub(crate) fn tags(&self) -> Option<Vec<Tag<&'a str>>> {
+        let mut rest = self.tags;
+        let mut tags = Vec::new();
+        while !rest.is_empty() {
+            let (name, behind) = with_length(rest)?;
+            let (mark, behind) = behind.split_first_chunk()?;
+            tags.push(Tag { name: str::from_utf8(name).ok()?, mark: Version(u64::from_le_bytes(*mark)) });
+            rest = behind;
+        }
+        Some(tags)
+    }
+}
+
+/// Nothing where there are none.
+fn written<'t>(tags: impl Iterator<Item = Tag<&'t str>>) -> Vec<u8> {
+    // So few and so short that both lengths fit: see the limits of tags and of keys.
+    let length = |bytes: usize| u16::try_from(bytes).unwrap_or(u16::MAX).to_le_bytes();
+    let mut written = Vec::new();
+    for tag in tags {
+        written.extend(length(tag.name.len()));
+        written.extend(tag.name.as_bytes());
+        written.extend(tag.mark.0.to_le_bytes());
+    }
+    if !written.is_empty() {
+        written.splice(0..0, length(written.len()));
+    }
+    written
+}
+
+/// As many bytes as the length before them tells, and what follows.
+fn with_length(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = bytes.split_first_chunk()?;
+    rest.split_at_checked(usize::from(u16::from_le_bytes(*length)))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Codec, Content, Encoding, HEAD_BYTES, Head, UnixMillis};
+    use super::{Codec, Content, Encoding, HEAD_BYTES, Head, Tag, UnixMillis};
+    use db_core::Version;
     use proptest::{collection::vec, prelude::any, prop_assert_eq, proptest};
     use std::time::Duration;
 
     const CODEC: Codec =
         Codec { encoding: Encoding::Json, schema: 3, compress_from_bytes: Some(100), most_bytes: 1 << 20 };
+
+    const NONE: std::iter::Empty<Tag<&str>> = std::iter::empty();
 
     fn head(encoding: Encoding) -> Head {
         Head {
@@ -219,7 +285,7 @@ mod tests {
         for encoding in [Encoding::Json, Encoding::MessagePack] {
             for value in ["short".to_owned(), "long ".repeat(100)] {
                 let codec = Codec { encoding, ..CODEC };
-                let bytes = codec.write(head(encoding), &codec.encode(&value).expect("text"));
+                let bytes = codec.write(head(encoding), NONE, &codec.encode(&value).expect("text"));
                 assert!(bytes.len() < HEAD_BYTES + 60, "{encoding:?}: long ones are compressed");
                 let record = codec.read(&bytes).expect("of this version");
                 assert_eq!(record.head, head(encoding));
@@ -229,11 +295,22 @@ mod tests {
     }
 
     #[test]
+    fn tags_come_back_with_their_marks() {
+        let tags = [Tag { name: "a", mark: Version(7) }, Tag { name: "user:ä", mark: Version(u64::MAX) }];
+        let bytes = CODEC.write(head(Encoding::Json), tags.iter().cloned(), b"\"text\"");
+        let record = CODEC.read(&bytes).expect("of this version");
+        assert_eq!(record.tags().as_deref(), Some(&tags[..]));
+        assert_eq!(CODEC.decode(&record), Some("text".to_owned()));
+        let cut = CODEC.read(&bytes[..HEAD_BYTES + 4]);
+        assert_eq!(cut, None, "one that was cut short is none");
+    }
+
+    #[test]
     fn one_of_another_version_is_a_miss() {
-        let bytes = CODEC.write(head(Encoding::Json), b"\"text\"");
+        let bytes = CODEC.write(head(Encoding::Json), NONE, b"\"text\"");
         assert_eq!(Codec { schema: 4, ..CODEC }.read(&bytes), None);
         let mut other_layout = bytes.clone();
-        other_layout[0] = 2;
+        other_layout[0] = 3;
         assert_eq!(CODEC.read(&other_layout), None);
         let record = CODEC.read(&bytes).expect("of this version");
         assert_eq!(CODEC.decode::<u32>(&record), None, "text is no number");
@@ -241,7 +318,8 @@ mod tests {
 
     #[test]
     fn a_value_that_grows_too_much_is_not_read() {
-        let bytes = CODEC.write(head(Encoding::Json), &CODEC.encode(&"a".repeat(10_000)).expect("text"));
+        let long = CODEC.encode(&"a".repeat(10_000)).expect("text");
+        let bytes = CODEC.write(head(Encoding::Json), NONE, &long);
         let narrow = Codec { most_bytes: 5_000, ..CODEC };
         assert_eq!(narrow.decode::<String>(&narrow.read(&bytes).expect("of this version")), None);
     }
@@ -251,6 +329,7 @@ mod tests {
         fn no_bytes_are_too_strange(bytes in vec(any::<u8>(), 0..200)) {
             if let Some(record) = CODEC.read(&bytes) {
                 prop_assert_eq!(record.head.schema, 3);
+                let _ = record.tags();
                 let _ = CODEC.decode::<Vec<String>>(&record);
             }
         }

@@ -1,5 +1,6 @@
 //! Keys under which the shared store may have something untrue: it was to be removed, and did not answer yet.
 
+use db_core::{KeyValue, KeyValueError};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -26,6 +27,43 @@ struct State {
 }
 
 impl Suspects {
+    /// Does what is to remove these, or to put others there. Until it is known to be done they are under suspicion; a dropped
+    /// future leaves it so.
+    pub(crate) async fn while_removing<T>(
+        &self,
+        keys: &[&str],
+        removing: impl Future<Output = Result<T, KeyValueError>>,
+    ) -> Result<T, KeyValueError> {
+        let stamp = self.add(keys.iter().copied());
+        let removed = removing.await?;
+        self.clear(keys.iter().copied(), stamp);
+        Ok(removed)
+    }
+
+    /// Removes those of these keys that are under suspicion, or all that begin so where all are.
+    pub(crate) async fn remove_among(
+        &self,
+        store: &dyn KeyValue,
+        keys: &[&str],
+        prefix: &str,
+    ) -> Result<(), KeyValueError> {
+        if self.is_empty() {
+            return Ok(());
+        }
+        let stamp = self.now();
+        if self.are_all() {
+            store.clear(&format!("{prefix}:")).await?;
+            self.clear_all(stamp);
+            return Ok(());
+        }
+        let among: Vec<&str> = keys.iter().copied().filter(|key| self.contains(key)).collect();
+        if !among.is_empty() {
+            store.delete_multi(&among).await?;
+            self.clear(among.into_iter(), stamp);
+        }
+        Ok(())
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         !self.any.load(SeqCst)
     }

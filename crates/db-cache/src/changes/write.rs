@@ -3,7 +3,7 @@
 use super::CHANNEL;
 use crate::cache::Cache;
 use crate::clock;
-use crate::namespace::new_version;
+use crate::inner::new_version;
 use crate::record::Codec;
 use crate::{Error, KeyParts, Namespace};
 use db_core::Put;
@@ -103,17 +103,34 @@ where
         tx: &mut PgConnection,
         keys: impl IntoIterator<Item = impl KeyParts>,
     ) -> Result<Change, ChangeError> {
-        let inner = &self.inner;
-        let keys = keys.into_iter().map(|key| inner.key(&key)).collect::<Result<Vec<_>, _>>()?;
-        let (row, txid, _): (i64, String, Option<String>) = sqlx::query_as(WRITE)
-            .bind(&keys)
-            .bind(inner.shared().is_some())
-            .bind(CHANNEL)
-            .fetch_one(tx)
-            .await?;
-        let seen = txid.parse().map(Seen).map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
-        Ok(Change { cache: inner.cache.clone(), keys, row, seen })
+        let keys = keys.into_iter().map(|key| self.inner.key(&key)).collect::<Result<Vec<_>, _>>()?;
+        written(&self.inner.cache, tx, keys).await
     }
+}
+
+impl Cache {
+    /// The same with every value that has one of these tags, in all namespaces.
+    ///
+    /// # Errors
+    /// [`ChangeError`]; then the transaction has failed.
+    ///
+    /// # Cancel safety
+    /// Roll the transaction back.
+    pub async fn change_tags(
+        &self,
+        tx: &mut PgConnection,
+        tags: impl IntoIterator<Item = impl KeyParts>,
+    ) -> Result<Change, ChangeError> {
+        let keys = self.inner.tags.keys(tags)?;
+        written(self, tx, keys).await
+    }
+}
+
+async fn written(cache: &Cache, tx: &mut PgConnection, keys: Vec<String>) -> Result<Change, ChangeError> {
+    let (row, txid, _): (i64, String, Option<String>) =
+        sqlx::query_as(WRITE).bind(&keys).bind(cache.shared().is_some()).bind(CHANNEL).fetch_one(tx).await?;
+    let seen = txid.parse().map(Seen).map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
+    Ok(Change { cache: cache.clone(), keys, row, seen })
 }
 
 impl Change {

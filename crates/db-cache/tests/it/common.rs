@@ -31,8 +31,12 @@ pub(crate) fn store() -> Arc<Away> {
 
 /// A namespace of a process of its own.
 pub(crate) fn process(store: &Arc<Away>, policy: Policy) -> Namespace<u64> {
-    let cache = Cache::builder("app").shared(Arc::clone(store) as Arc<dyn KeyValue>).build().expect("a name");
-    cache.namespace("number", policy).expect("a policy")
+    cache(store).namespace("number", policy).expect("a policy")
+}
+
+/// A cache of a process of its own.
+pub(crate) fn cache(store: &Arc<Away>) -> Cache {
+    Cache::builder("app").shared(Arc::clone(store) as Arc<dyn KeyValue>).build().expect("a name")
 }
 
 /// A namespace without a shared store.

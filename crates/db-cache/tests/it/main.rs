@@ -4,6 +4,8 @@
 mod changes;
 mod common;
 mod conformance;
+mod counters;
+mod entries;
 mod load;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -25,5 +27,6 @@ mod redis_tls;
 #[cfg(feature = "redis")]
 mod redis_values;
 mod stale;
+mod tags;
 mod values;
 mod without_store;

@@ -1,7 +1,7 @@
 //! Readers and writers of several processes at once: whoever has seen a commit is never given what was before it.
 
 use crate::common::{ms, plain, slow, store};
-use db_cache::{Cache, Follow, Following, Namespace, Seen};
+use db_cache::{Cache, Change, Follow, Following, Namespace, Seen};
 use db_core::KeyValue;
 use db_testkit::{FreshDb, fresh_db};
 use sqlx::{Connection, PgConnection};
@@ -16,13 +16,22 @@ const READS: usize = 300;
 const SOON: Duration = Duration::from_secs(20);
 
 struct Process {
+    cache: Cache,
+    by: By,
     numbers: Namespace<i64>,
     following: Following,
     source: Arc<Mutex<PgConnection>>,
 }
 
+/// What a commit names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    Key,
+    Tag,
+}
+
 impl Process {
-    async fn start(db: &FreshDb, shared: Option<Arc<dyn KeyValue>>) -> Self {
+    async fn start(db: &FreshDb, shared: Option<Arc<dyn KeyValue>>, by: By) -> Self {
         let builder = Cache::builder("app");
         let builder = match shared {
             Some(store) => builder.shared(store),
@@ -32,7 +41,7 @@ impl Process {
         let numbers = cache.namespace("number", plain(Duration::from_secs(3600))).expect("a policy");
         let following = cache.follow(db.url().parse().expect("a URL"), Follow::default());
         assert!(following.is_following(SOON).await);
-        Self { numbers, following, source: Arc::new(Mutex::new(db.connect().await)) }
+        Self { cache, by, numbers, following, source: Arc::new(Mutex::new(db.connect().await)) }
     }
 
     async fn read(&self) -> i64 {
@@ -45,7 +54,19 @@ impl Process {
             slow(ms(rand::random_range(0..4))).await;
             number.map(Some)
         };
-        *self.numbers.get_or_load("k", load).await.expect("the source is there").expect("and has it")
+        let read = match self.by {
+            By::Key => self.numbers.get_or_load("k", load).await,
+            By::Tag => self.numbers.tagged(["t"]).expect("one tag").get_or_load("k", load).await,
+        };
+        *read.expect("the source is there").expect("and has it")
+    }
+
+    async fn change(&self, tx: &mut PgConnection) -> Change {
+        let change = match self.by {
+            By::Key => self.numbers.change(tx, ["k"]).await,
+            By::Tag => self.cache.change_tags(tx, ["t"]).await,
+        };
+        change.expect("written down")
     }
 }
 
@@ -58,7 +79,7 @@ struct Told {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn nobody_reads_what_was_before_a_commit_that_they_have_seen() {
-    for is_shared in [false, true] {
+    for (is_shared, by) in [(false, By::Key), (true, By::Key), (false, By::Tag), (true, By::Tag)] {
         fresh_db(async |db| {
             let mut writer = db.connect().await;
             let table = "CREATE TABLE numbers (value bigint NOT NULL); INSERT INTO numbers VALUES (0)";
@@ -66,7 +87,7 @@ async fn nobody_reads_what_was_before_a_commit_that_they_have_seen() {
             let shared = is_shared.then(|| store() as Arc<dyn KeyValue>);
             let mut fleet = Vec::new();
             for _ in 0..PROCESSES {
-                fleet.push(Process::start(&db, shared.clone()).await);
+                fleet.push(Process::start(&db, shared.clone(), by).await);
             }
             let fleet = Arc::new(fleet);
             let (tell, told) = watch::channel(Told { seen: Seen::from_u64(0), number: 0 });
@@ -90,8 +111,7 @@ async fn nobody_reads_what_was_before_a_commit_that_they_have_seen() {
                 let mut tx = writer.begin().await.expect("a transaction");
                 let update = sqlx::query("UPDATE numbers SET value = $1").bind(number);
                 update.execute(&mut *tx).await.expect("updated");
-                let change =
-                    process.numbers.change(&mut tx, ["k"]).await.expect("written down").ready().await;
+                let change = process.change(&mut tx).await.ready().await;
                 tx.commit().await.expect("committed");
                 let seen = change.committed().await.expect("the store is there");
                 let read = process.read().await;
@@ -102,7 +122,7 @@ async fn nobody_reads_what_was_before_a_commit_that_they_have_seen() {
                 reader.await.expect("nothing old was read");
             }
             let hits: u64 = fleet.iter().map(|process| process.numbers.stats().local_hits).sum();
-            assert!(hits > 100, "it is a cache still: {hits} hits");
+            assert!(hits > 100, "by {by:?} it is a cache still: {hits} hits");
         })
         .await;
     }
