@@ -47,6 +47,8 @@ mod redis;
 mod registry;
 mod stats;
 mod suspects;
+#[cfg(feature = "postgres")]
+mod tables;
 mod tagged;
 mod tags;
 mod trust;
@@ -69,4 +71,6 @@ pub use policy::Policy;
 pub use postgres::PostgresStore;
 pub use record::Encoding;
 pub use stats::Stats;
+#[cfg(feature = "postgres")]
+pub use tables::{Query, Reads, TableError, TableTag, Untold, Watched, Why};
 pub use tagged::Tagged;

@@ -25,7 +25,7 @@ impl Registry {
     }
 
     /// Makes keys untrue in this process, whichever namespace they are of.
-    pub(crate) fn spoil(&self, keys: &[String]) {
+    pub(crate) fn spoil<'k>(&self, keys: impl Iterator<Item = &'k str>) {
         for key in keys {
             self.of_key(key).iter().for_each(|namespace| namespace.spoil(key));
         }

@@ -229,6 +229,18 @@ impl Tags {
         self.marks.fill(ticket, key, Fill { kept, weight: key.len() + OVERHEAD_BYTES, until }, now);
     }
 
+    /// Removes these from the shared store; where it does not answer they are removed before anything is read there. Tells
+    /// whether they are.
+    #[cfg(feature = "postgres")]
+    pub(crate) async fn remove_untrue(&self, cache: &Inner, keys: &[&str]) -> bool {
+        let Some(store) = cache.shared.as_deref().filter(|_| !keys.is_empty()) else { return true };
+        let removed = self.suspects.while_removing(keys, store.delete_multi(keys)).await;
+        if let Err(error) = &removed {
+            tracing::warn!(error = %error, "the shared store may still have tags that are untrue");
+        }
+        removed.is_ok()
+    }
+
     async fn delete(&self, cache: &Inner, keys: &[String]) -> Result<(), Error> {
         let now = Instant::now();
         for key in keys {

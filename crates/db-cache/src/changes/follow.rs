@@ -166,7 +166,7 @@ impl Follower {
         timeout(limit, listener.listen(CHANNEL)).await.map_err(|_| lost())??;
         let (mut done, mut tidied) = (Vec::new(), None::<Instant>);
         loop {
-            timeout(limit, self.read(&mut listener)).await.map_err(|_| lost())??;
+            timeout(limit, self.read(&mut listener, &mut done)).await.map_err(|_| lost())??;
             if tidied.is_none_or(|tidied| tidied.elapsed() >= self.how.look_every) {
                 timeout(limit, self.tidy(&mut listener, &mut done)).await.map_err(|_| lost())??;
                 tidied = Some(Instant::now());
@@ -182,7 +182,7 @@ impl Follower {
     }
 
     /// Hears of what is new.
-    async fn read(&self, listener: &mut PgListener) -> Result<(), sqlx::Error> {
+    async fn read(&self, listener: &mut PgListener, done: &mut Vec<i64>) -> Result<(), sqlx::Error> {
         let looked = Instant::now();
         let before = self.tell.borrow().snapshot.clone();
         let rows: Vec<Row> = sqlx::query_as(READ)
@@ -190,16 +190,23 @@ impl Follower {
             .bind(MOST_ROWS + 1)
             .fetch_all(listener)
             .await?;
-        let Some((snapshot, removed, _)) = rows.first() else { return Err(sqlx::Error::RowNotFound) };
+        let Some((snapshot, removed, ..)) = rows.first() else { return Err(sqlx::Error::RowNotFound) };
         let (snapshot, removed) = (Snapshot::parse(snapshot)?, number(removed)?);
         let too_many = rows.len() > usize::try_from(MOST_ROWS).unwrap_or_default();
         let is_gap = before.as_ref().is_some_and(|before| too_many || before.xmin < removed);
-        let new: Vec<&Vec<String>> = rows.iter().filter_map(|(_, _, keys)| keys.as_ref()).collect();
+        let new: Vec<&Vec<String>> = rows.iter().filter_map(|row| row.2.as_ref()).collect();
+        // First there: what is read in this process while it is removed is dropped after.
+        let told = rows.iter().filter(|row| row.3 == Some(true)).filter_map(|row| row.2.as_ref());
+        let told: Vec<&str> = told.flatten().map(String::as_str).collect();
+        if self.cache.inner.tags.remove_untrue(&self.cache.inner, &told).await {
+            done.extend(rows.iter().filter(|row| row.3 == Some(true)).filter_map(|row| row.4));
+        }
         if is_gap || before.is_none() {
             // What was read before the first look may have been made untrue before it.
             self.cache.inner.registry.spoil_all();
         } else {
-            new.iter().for_each(|keys| self.cache.inner.registry.spoil(keys));
+            let keys = new.iter().flat_map(|keys| keys.iter()).map(String::as_str);
+            self.cache.inner.registry.spoil(keys);
         }
         if is_gap {
             tracing::warn!(
@@ -210,7 +217,9 @@ impl Follower {
         self.cache.inner.trust.extend(looked, self.how.trust_for);
         self.tell.send_modify(|state| {
             state.followed.gaps += u64::from(is_gap);
-            state.followed.changes += u64::try_from(new.len()).unwrap_or_default();
+            // Those of the first look are of before.
+            let new = if before.is_some() { new.len() } else { 0 };
+            state.followed.changes += u64::try_from(new).unwrap_or_default();
             state.snapshot = Some(Arc::new(snapshot));
         });
         Ok(())
@@ -278,20 +287,25 @@ fn number(text: &str) -> Result<u64, sqlx::Error> {
     text.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))
 }
 
-/// What is visible, up to where rows may be missing, and the keys of a row that was not visible before.
-type Row = (String, String, Option<Vec<String>>);
+/// What is visible, up to where rows may be missing; the keys of a row that was not visible before, and whether it is for
+/// whoever hears of it to remove them from the shared store.
+type Row = (String, String, Option<Vec<String>>, Option<bool>, Option<i64>);
 
-const READ: &str = "SELECT pg_current_snapshot()::text, removed.through::text, new.keys \
+/// At the first look those are new that nobody has removed from the shared store yet.
+const READ: &str = "SELECT pg_current_snapshot()::text, removed.through::text, new.keys, new.is_for_all, new.id \
     FROM cache_invalidations_removed AS removed LEFT JOIN LATERAL ( \
-        SELECT keys FROM cache_invalidations \
+        (SELECT keys, by_table AND applied_at IS NULL AS is_for_all, id FROM cache_invalidations \
         WHERE txid >= pg_snapshot_xmax($1::pg_snapshot) OR txid IN (SELECT pg_snapshot_xip($1::pg_snapshot)) \
-        LIMIT $2) AS new ON true";
+        LIMIT $2) \
+        UNION ALL (SELECT DISTINCT keys, true, NULL::bigint FROM cache_invalidations \
+        WHERE $1 IS NULL AND applied_at IS NULL AND by_table)) AS new ON true";
 
 const APPLIED: &str =
     "UPDATE cache_invalidations SET applied_at = clock_timestamp() WHERE id = ANY($1) AND applied_at IS NULL";
 
 const UNAPPLIED: &str = "SELECT id, keys FROM cache_invalidations \
-    WHERE applied_at IS NULL AND made_at < clock_timestamp() - $1 * interval '1 second' ORDER BY made_at LIMIT $2";
+    WHERE applied_at IS NULL AND (by_table OR made_at < clock_timestamp() - $1 * interval '1 second') \
+    ORDER BY made_at LIMIT $2";
 
 /// What ended so long ago that nobody waits for it; several processes do not wait for each other.
 const REMOVE: &str = "DELETE FROM cache_invalidations WHERE id IN ( \

@@ -169,10 +169,13 @@ impl Ready {
     /// They are gone in this process, and will be in the others.
     pub async fn committed(self) -> Result<Seen, Error> {
         let Change { cache, keys, row, seen } = self.change;
-        cache.inner.registry.spoil(&keys);
+        cache.inner.registry.spoil(keys.iter().map(String::as_str));
         if let Some(store) = cache.shared() {
             let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-            store.delete_multi(&keys).await.map_err(|source| Error::NotRemoved { source })?;
+            let removed = store.delete_multi(&keys).await;
+            // Where the store had not been told before the commit, somebody may have read the old value there since.
+            cache.inner.registry.spoil(keys.iter().copied());
+            removed.map_err(|source| Error::NotRemoved { source })?;
             cache.inner.changes.is_applied(row);
         }
         Ok(seen)

@@ -27,6 +27,8 @@ mod redis_tls;
 #[cfg(feature = "redis")]
 mod redis_values;
 mod stale;
+#[cfg(feature = "postgres")]
+mod tables;
 mod tags;
 mod values;
 mod without_store;
