@@ -7,9 +7,9 @@ use crate::postgres::ClientCertificate;
 use crate::provider::StaticPassword;
 use crate::value::{ReplicaAddress, Value};
 use crate::{
-    AuditConfig, Environment, HealthConfig, Host, LogLevel, LoggingConfig, MonitoringConfig, Pem, PoolConfig,
-    PostgresConfig, Profile, QueryConfig, RedisConfig, Replica, SslMode, TargetSessionAttrs, TlsConfig,
-    effective, explain,
+    AuditConfig, CacheConfig, CacheStore, Environment, HealthConfig, Host, LogLevel, LoggingConfig,
+    MonitoringConfig, Pem, PoolConfig, PostgresConfig, Profile, QueryConfig, RedisConfig, RedisMode, Replica,
+    SslMode, TargetSessionAttrs, TlsConfig, effective, explain,
 };
 use db_core::{PasswordProvider, Secret};
 use std::num::NonZeroU32;
@@ -40,6 +40,8 @@ pub struct Config {
     pub logging: LoggingConfig,
     /// Redis, where a URL was given.
     pub redis: Option<RedisConfig>,
+    /// What is cached.
+    pub cache: CacheConfig,
     settings: Settings,
 }
 
@@ -94,6 +96,10 @@ impl Config {
                 slow_queries: typed.flag("logging.slow_queries"),
             },
             redis: redis(&typed),
+            cache: CacheConfig {
+                application: typed.text("cache.application").unwrap_or_default(),
+                store: typed.word("cache.store", CacheStore::of),
+            },
             settings,
         }
     }
@@ -149,7 +155,15 @@ fn redis(typed: &Typed<'_>) -> Option<RedisConfig> {
         max_connections: typed.positive("redis.max_connections"),
         default_ttl: typed.span("redis.default_ttl"),
         tls,
+        root_certificate: typed.pem("redis.ssl_root_cert"),
+        mode: typed.word("redis.mode", RedisMode::of),
+        nodes: nodes(&typed.text("redis.nodes").unwrap_or_default()),
+        master_name: typed.text("redis.master_name"),
     })
+}
+
+fn nodes(list: &str) -> Vec<String> {
+    list.split(',').map(str::trim).filter(|node| !node.is_empty()).map(str::to_owned).collect()
 }
 
 /// The settings by type. What it takes for granted (a default for each key that is asked for, and the variant that the

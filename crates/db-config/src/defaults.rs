@@ -41,6 +41,9 @@ pub(crate) fn defaults(environment: Environment, profile: Profile) -> Vec<(&'sta
         ("redis.max_connections", Value::Count(20)),
         ("redis.default_ttl", seconds(300)),
         ("redis.tls", Value::Flag(false)),
+        ("redis.mode", Value::Word("single")),
+        ("cache.application", Value::Text("cairn".to_owned())),
+        ("cache.store", Value::Word("auto")),
     ]
 }
 

@@ -53,6 +53,9 @@ pub(crate) fn check(settings: &Settings) -> Vec<Problem> {
         check_client_certificate(settings),
         check_tls(settings),
         check_redis(settings),
+        check_redis_certificate(settings),
+        check_redis_mode(settings),
+        check_cache(settings),
     ];
     orders.chain(rest.into_iter().flatten()).chain(check_replicas(settings)).collect()
 }
@@ -142,6 +145,57 @@ fn check_redis(settings: &Settings) -> Option<Problem> {
     wrong.then(|| conflict("the scheme rediss demands what redis.tls refuses", "leave one out", [url, tls]))
 }
 
+fn check_redis_certificate(settings: &Settings) -> Option<Problem> {
+    let (certificate, tls) = (settings.get("redis.ssl_root_cert")?, settings.get("redis.tls")?);
+    let wrong = matches!(tls.value, Value::Flag(false));
+    wrong.then(|| {
+        let fix = "write rediss:// or set redis.tls (REDIS_SSL_ENABLED)";
+        conflict("a certificate for Redis, but no TLS", fix, [certificate, tls])
+    })
+}
+
+fn check_redis_mode(settings: &Settings) -> Option<Problem> {
+    let mode = settings.get("redis.mode")?;
+    let Value::Word(word) = mode.value else { return None };
+    let (nodes, name) = (settings.get("redis.nodes"), settings.get("redis.master_name"));
+    match (word, nodes, name) {
+        ("sentinel", _, None) => Some(
+            Problem::new(
+                ProblemKind::Missing,
+                "Sentinels without the name of their master",
+                "give redis.master_name (REDIS_MASTER_NAME) too",
+            )
+            .key("redis.mode")
+            .value(mode.value.shown())
+            .at(mode.source.clone()),
+        ),
+        ("single", Some(nodes), _) => {
+            Some(conflict("further nodes of a single Redis", "choose another redis.mode", [nodes, mode]))
+        }
+        ("single" | "cluster", _, Some(name)) => Some(conflict(
+            "the name of a master without Sentinels",
+            "set redis.mode to sentinel",
+            [name, mode],
+        )),
+        _ => None,
+    }
+}
+
+fn check_cache(settings: &Settings) -> Option<Problem> {
+    let store = settings.get("cache.store")?;
+    let wrong = matches!(store.value, Value::Word("redis")) && settings.get("redis.url").is_none();
+    wrong.then(|| {
+        Problem::new(
+            ProblemKind::Missing,
+            "a cache in Redis without a Redis",
+            "give redis.url (REDIS_URL) too",
+        )
+        .key("cache.store")
+        .value(store.value.shown())
+        .at(store.source.clone())
+    })
+}
+
 fn check_replicas(settings: &Settings) -> Option<Problem> {
     let replicas = settings.get("database.read_replicas")?;
     let Value::Replicas(list) = &replicas.value else { return None };
@@ -227,6 +281,11 @@ mod tests {
             ([("database.ssl_root_cert", "/c"), ("database.ssl_mode", "disable")], "TLS is disabled"),
             ([("redis.url", "rediss://h"), ("redis.tls", "false")], "demands what redis.tls refuses"),
             ([("database.read_replicas", "r1"), ("database.password", "p")], "replicas without a primary"),
+            ([("redis.url", "redis://h"), ("redis.ssl_root_cert", "/c")], "for Redis, but no TLS"),
+            ([("redis.url", "redis://h"), ("redis.mode", "sentinel")], "without the name of their master"),
+            ([("redis.url", "redis://h"), ("redis.nodes", "a:1")], "further nodes of a single Redis"),
+            ([("redis.mode", "cluster"), ("redis.master_name", "m")], "a master without Sentinels"),
+            ([("cache.store", "redis"), ("redis.tls", "false")], "a cache in Redis without a Redis"),
         ] {
             let (_, problems) = completed(&pairs);
             assert!(problems.contains(expected), "{pairs:?}: {problems}");

@@ -66,7 +66,10 @@ pub use provider::CommandPassword;
 pub use provider::{CallbackPassword, FilePassword, StaticPassword};
 pub use schema::reference;
 pub use settings::{
-    AuditConfig, HealthConfig, LoggingConfig, MonitoringConfig, PoolConfig, QueryConfig, RedisConfig,
+    AuditConfig, CacheConfig, HealthConfig, LoggingConfig, MonitoringConfig, PoolConfig, QueryConfig,
+    RedisConfig,
 };
 pub use source::Source;
-pub use word::{Environment, FileAccess, LogLevel, Profile, SslMode, TargetSessionAttrs};
+pub use word::{
+    CacheStore, Environment, FileAccess, LogLevel, Profile, RedisMode, SslMode, TargetSessionAttrs,
+};

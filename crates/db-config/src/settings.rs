@@ -1,6 +1,6 @@
 //! The typed settings beside PostgreSQL's own.
 
-use crate::LogLevel;
+use crate::{CacheStore, LogLevel, Pem, RedisMode};
 use db_core::Secret;
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -87,4 +87,22 @@ pub struct RedisConfig {
     pub default_ttl: Duration,
     /// Whether the connection is encrypted.
     pub tls: bool,
+    /// The certificate that the server's must be signed by; the machine's own authorities otherwise.
+    pub root_certificate: Option<Pem>,
+    /// What the URL is of.
+    pub mode: RedisMode,
+    /// Further Sentinels or nodes, each `host` or `host:port`.
+    pub nodes: Vec<String>,
+    /// What the Sentinels call the master; there where the mode is theirs.
+    pub master_name: Option<String>,
+}
+
+/// What is cached, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CacheConfig {
+    /// What keys begin with.
+    pub application: String,
+    /// Where processes share it.
+    pub store: CacheStore,
 }

@@ -121,9 +121,37 @@ words! {
     }
 }
 
+words! {
+    /// What the URL of Redis is of.
+    RedisMode {
+        /// The one server.
+        Single = "single",
+        /// A Sentinel; the server is whichever it calls the master.
+        Sentinel = "sentinel",
+        /// A node of a cluster.
+        Cluster = "cluster",
+    }
+}
+
+words! {
+    /// Where processes share what they cache.
+    CacheStore {
+        /// In Redis where there is a URL of one, else nowhere.
+        Auto = "auto",
+        /// Nowhere: each has its own.
+        Process = "process" | "none",
+        /// In Redis.
+        Redis = "redis",
+        /// In a table of the database.
+        Postgres = "postgres" | "postgresql",
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Environment, FileAccess, LogLevel, Profile, SslMode, TargetSessionAttrs};
+    use super::{
+        CacheStore, Environment, FileAccess, LogLevel, Profile, RedisMode, SslMode, TargetSessionAttrs,
+    };
 
     #[test]
     fn the_first_spelling_is_the_one_printed_and_read() {
@@ -138,5 +166,7 @@ mod tests {
         check(TargetSessionAttrs::WORDS, TargetSessionAttrs::of);
         check(LogLevel::WORDS, LogLevel::of);
         check(FileAccess::WORDS, FileAccess::of);
+        check(RedisMode::WORDS, RedisMode::of);
+        check(CacheStore::WORDS, CacheStore::of);
     }
 }

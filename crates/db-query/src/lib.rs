@@ -105,6 +105,8 @@ mod catalogue;
 mod clause;
 mod conflict;
 mod delete;
+#[cfg(feature = "digest")]
+mod digest;
 mod error;
 mod expr;
 #[cfg(feature = "filter")]

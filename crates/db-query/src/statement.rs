@@ -87,6 +87,14 @@ impl Statement {
     }
 }
 
+#[cfg(feature = "digest")]
+impl Statement {
+    /// Unless they are sent already.
+    pub(crate) fn arguments(&self) -> Option<&PgArguments> {
+        self.has_arguments.then_some(&self.state.arguments)
+    }
+}
+
 /// A hash that stays the same: Fowler, Noll and Vo's, 64 bits.
 pub(crate) fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {

@@ -2,7 +2,7 @@
 
 use super::{Key, Kind, Name, Zero};
 use crate::span::{Bare, Window};
-use crate::{Environment, FileAccess, LogLevel, Profile, SslMode, TargetSessionAttrs};
+use crate::{CacheStore, Environment, FileAccess, LogLevel, Profile, RedisMode, SslMode, TargetSessionAttrs};
 use std::time::Duration;
 
 const fn named(text: &'static str) -> Name {
@@ -304,5 +304,47 @@ pub(crate) static KEYS: &[Key] = &[
         &[named("REDIS_SSL_ENABLED")],
         &[named("redis.ssl_enabled")],
         "TLS to Redis",
+    ),
+    row(
+        "redis.ssl_root_cert",
+        Kind::Pem,
+        &[named("REDIS_SSL_CA")],
+        &[named("redis.ssl_ca")],
+        "certificate that the Redis server's must be signed by; path or PEM text",
+    ),
+    row(
+        "redis.mode",
+        Kind::Word(RedisMode::WORDS),
+        &[named("REDIS_MODE")],
+        &[],
+        "whether the URL is of the one server, of a Sentinel, or of a node of a cluster",
+    ),
+    row(
+        "redis.nodes",
+        Kind::Text,
+        &[named("REDIS_NODES")],
+        &[],
+        "further Sentinels or nodes of the cluster, `host:port` with commas between",
+    ),
+    row(
+        "redis.master_name",
+        Kind::Text,
+        &[named("REDIS_MASTER_NAME")],
+        &[],
+        "what the Sentinels call the master",
+    ),
+    row(
+        "cache.application",
+        Kind::Text,
+        &[named("DB_CACHE_APPLICATION")],
+        &[],
+        "what the cache's keys begin with: processes of one name share what they cache",
+    ),
+    row(
+        "cache.store",
+        Kind::Word(CacheStore::WORDS),
+        &[named("DB_CACHE_STORE")],
+        &[],
+        "where processes share what they cache; `auto` is Redis where there is a redis.url, else each by itself",
     ),
 ];
