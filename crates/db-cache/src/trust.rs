@@ -30,6 +30,13 @@ impl Trust {
         }
     }
 
+    /// Whether somebody tells of changes, and has told of all until lately.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn hears(&self, now: Instant) -> bool {
+        let until = self.until.load(SeqCst);
+        until != NOBODY_TELLS && clock::millis(now).0 < until
+    }
+
     /// All changes up to `now` are known, and the next ones will be within this time.
     #[cfg(feature = "postgres")]
     pub(crate) fn extend(&self, now: Instant, time: Duration) {

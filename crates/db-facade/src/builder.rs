@@ -14,6 +14,8 @@ pub struct Builder {
     config: Option<Config>,
     recorder: Option<Arc<dyn Recorder>>,
     probes: Vec<Arc<dyn Probe>>,
+    #[cfg(feature = "cache")]
+    cache: Option<db_cache::Cache>,
     #[cfg(feature = "migrate")]
     migrations: Option<Migrations>,
 }
@@ -24,6 +26,8 @@ impl Builder {
             config: None,
             recorder: None,
             probes: Vec::new(),
+            #[cfg(feature = "cache")]
+            cache: None,
             #[cfg(feature = "migrate")]
             migrations: None,
         }
@@ -47,6 +51,13 @@ impl Builder {
         self
     }
 
+    /// The service's own cache, in place of the configured one.
+    #[cfg(feature = "cache")]
+    pub fn cache(mut self, cache: db_cache::Cache) -> Self {
+        self.cache = Some(cache);
+        self
+    }
+
     /// The service's own migrations, in place of this system's.
     #[cfg(feature = "migrate")]
     pub fn migrations(mut self, migrations: Migrations) -> Self {
@@ -57,7 +68,8 @@ impl Builder {
     /// Connects.
     ///
     /// # Errors
-    /// [`Error::NoConfig`], [`Error::Unsupported`], or [`Error::Pool`] when the server cannot be reached.
+    /// [`Error::NoConfig`], [`Error::Unsupported`], or [`Error::Pool`] when the server cannot be reached. A Redis that cannot
+    /// be is none.
     ///
     /// # Cancel safety
     /// A dropped future closes what it has opened.
@@ -69,7 +81,9 @@ impl Builder {
         }
         #[cfg(feature = "migrate")]
         let beside = crate::migrations::Beside::new(&config)?;
-        let pool = Pool::connect(&connect::pool_config(&config, self.recorder)?).await?;
+        let pool = Pool::connect(&connect::pool_config(&config, self.recorder.clone())?).await?;
+        #[cfg(feature = "cache")]
+        let cached = crate::cache::Cached::new(&config, self.cache, &pool, self.recorder)?;
         let mut probes: Vec<Arc<dyn Probe>> = vec![Arc::new(PoolProbe::new("postgres", pool.clone()))];
         #[cfg(feature = "migrate")]
         let migrations = Arc::new(match self.migrations {
@@ -78,10 +92,14 @@ impl Builder {
         });
         #[cfg(feature = "migrate")]
         probes.push(Arc::new(crate::migrations::MigrationsProbe::new(pool.clone(), Arc::clone(&migrations))));
+        #[cfg(feature = "cache")]
+        probes.push(Arc::new(cached.cache.clone()));
         probes.extend(self.probes);
         Ok(Database {
             pool,
             probes,
+            #[cfg(feature = "cache")]
+            cached: Arc::new(cached),
             #[cfg(feature = "migrate")]
             migrations,
             #[cfg(feature = "migrate")]

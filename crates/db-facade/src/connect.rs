@@ -136,14 +136,17 @@ fn ssl_mode(mode: SslMode) -> PgSslMode {
 
 /// Keys that somebody has set and that nothing in this version reads yet.
 pub(crate) fn unread(config: &Config) -> Vec<&'static str> {
-    const UNREAD: [&str; 8] = [
+    const UNREAD: &[&str] = &[
         "audit.enabled",
         "database.read_replicas",
         "health.enabled",
         "health.interval",
         "monitoring.enabled",
-        "redis.default_ttl",
-        "redis.max_connections",
+        #[cfg(not(feature = "cache"))]
+        "cache.application",
+        #[cfg(not(feature = "cache"))]
+        "cache.store",
+        #[cfg(not(feature = "cache"))]
         "redis.url",
     ];
     let explained = config.explain();
@@ -195,6 +198,6 @@ mod tests {
     #[test]
     fn what_is_set_and_not_read_is_told() {
         assert!(unread(&load(&[])).is_empty());
-        assert_eq!(unread(&load(&[("REDIS_URL", "redis://localhost:6379")])), ["redis.url"]);
+        assert_eq!(unread(&load(&[("DB_HEALTH_CHECK_INTERVAL", "20s")])), ["health.interval"]);
     }
 }

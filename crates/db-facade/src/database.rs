@@ -15,6 +15,8 @@ const CLOSE_GRACE: Duration = Duration::from_secs(10);
 pub struct Database {
     pub(crate) pool: Pool,
     pub(crate) probes: Vec<Arc<dyn Probe>>,
+    #[cfg(feature = "cache")]
+    pub(crate) cached: Arc<crate::cache::Cached>,
     #[cfg(feature = "migrate")]
     pub(crate) migrations: Arc<Migrations>,
     #[cfg(feature = "migrate")]
@@ -90,8 +92,10 @@ impl Database {
         health::check(&self.probes).await
     }
 
-    /// Lends nothing more, waits up to ten seconds for what is lent, and disconnects.
+    /// Ends following changes, lends nothing more, waits up to ten seconds for what is lent, and disconnects.
     pub async fn close(self) {
+        #[cfg(feature = "cache")]
+        self.cached.stop();
         self.pool.close_within(CLOSE_GRACE).await;
     }
 }

@@ -22,6 +22,18 @@ pub enum Error {
     /// The pool could not connect.
     #[error("cannot open the pool")]
     Pool(#[from] db_pool::Error),
+    /// The configured Redis cannot be used.
+    #[cfg(feature = "redis")]
+    #[error("the configuration of Redis cannot be used")]
+    Redis(#[from] db_cache::RedisOptionsError),
+    /// A statement failed.
+    #[cfg(all(feature = "cache", feature = "query"))]
+    #[error("the statement failed")]
+    Query(#[source] db_pool::Error),
+    /// A statement whose answer is cached has none.
+    #[cfg(all(feature = "cache", feature = "query"))]
+    #[error("no answer is cached, and none was to be had")]
+    Load(#[from] db_cache::LoadError),
     /// A migration failed, or may not be applied.
     #[cfg(feature = "migrate")]
     #[error("cannot migrate")]
@@ -40,6 +52,12 @@ impl Classify for Error {
     fn retry(&self) -> Retry {
         match self {
             Self::Pool(error) => error.retry(),
+            #[cfg(all(feature = "cache", feature = "query"))]
+            Self::Query(error) => error.retry(),
+            #[cfg(all(feature = "cache", feature = "query"))]
+            Self::Load(error) => error.retry(),
+            #[cfg(feature = "redis")]
+            Self::Redis(_) => Retry::Never,
             #[cfg(feature = "migrate")]
             Self::Migrate(error) => error.retry(),
             #[cfg(feature = "migrate")]

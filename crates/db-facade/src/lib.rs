@@ -24,12 +24,16 @@
 //! ```
 
 mod builder;
+#[cfg(feature = "cache")]
+mod cache;
 mod connect;
 mod database;
 mod error;
 mod health;
 #[cfg(feature = "migrate")]
 mod migrations;
+#[cfg(all(feature = "cache", feature = "query"))]
+mod query;
 
 pub use builder::Builder;
 pub use database::Database;
@@ -37,7 +41,11 @@ pub use error::Error;
 pub use health::Health;
 #[cfg(feature = "migrate")]
 pub use migrations::{migration_server, migration_session};
+#[cfg(all(feature = "cache", feature = "query"))]
+pub use query::{Cached, Query};
 
+#[cfg(feature = "cache")]
+pub use db_cache;
 pub use db_config;
 #[cfg(feature = "migrate")]
 pub use db_migrate;

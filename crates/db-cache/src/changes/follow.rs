@@ -2,6 +2,7 @@
 
 use super::{CHANNEL, Seen};
 use crate::cache::Cache;
+use db_core::PasswordProvider;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use std::sync::Arc;
 use std::time::Duration;
@@ -82,10 +83,24 @@ impl Cache {
     /// Outside a tokio runtime.
     #[must_use]
     pub fn follow(&self, connect: PgConnectOptions, how: Follow) -> Following {
+        self.follow_as(connect, None, how)
+    }
+
+    /// The same with a password that is asked for before each connection, so that it may change meanwhile.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    #[must_use]
+    pub fn follow_as(
+        &self,
+        connect: PgConnectOptions,
+        password: Option<Arc<dyn PasswordProvider>>,
+        how: Follow,
+    ) -> Following {
         let (tell, state) = watch::channel(State::default());
         self.inner.trust.end();
         self.inner.registry.spoil_all();
-        let follower = Follower { cache: self.clone(), connect, how, tell };
+        let follower = Follower { cache: self.clone(), connect, password, how, tell };
         let applied = self.inner.changes.listen();
         let task = tokio::spawn(follower.run(applied)).abort_handle();
         Following { cache: self.clone(), state, task }
@@ -120,6 +135,12 @@ impl Following {
         matches!(timeout(within, known).await, Ok(Ok(_)))
     }
 
+    /// Whether this process knows of everything that had committed some moments ago: `trust_for` at most.
+    #[must_use]
+    pub fn is_current(&self) -> bool {
+        self.cache.inner.trust.hears(Instant::now())
+    }
+
     /// Ready once it follows for the first time.
     ///
     /// # Cancel safety
@@ -133,6 +154,7 @@ impl Following {
 struct Follower {
     cache: Cache,
     connect: PgConnectOptions,
+    password: Option<Arc<dyn PasswordProvider>>,
     how: Follow,
     tell: watch::Sender<State>,
 }
@@ -157,7 +179,8 @@ impl Follower {
     /// As long as the connection lasts.
     async fn follow(&self, applied: &mut mpsc::Receiver<i64>) -> Result<(), sqlx::Error> {
         let options = PgPoolOptions::new().max_connections(1).acquire_timeout(self.how.trust_for);
-        let pool = options.connect_lazy_with(self.connect.clone());
+        let connect = timeout(self.how.trust_for, self.connect()).await.map_err(|_| lost())??;
+        let pool = options.connect_lazy_with(connect);
         let mut listener = PgListener::connect_with(&pool).await?;
         listener.ignore_pool_close_event(true);
         listener.eager_reconnect(false);
@@ -179,6 +202,16 @@ impl Follower {
             // One look is enough for all that rang.
             while listener.next_buffered().is_some() {}
         }
+    }
+
+    async fn connect(&self) -> Result<PgConnectOptions, sqlx::Error> {
+        let connect = self.connect.clone();
+        let Some(provider) = &self.password else { return Ok(connect) };
+        let password = provider.password().await.map_err(sqlx::Error::Configuration)?;
+        Ok(match password {
+            Some(password) => connect.password(password.expose()),
+            None => connect,
+        })
     }
 
     /// Hears of what is new.

@@ -57,6 +57,18 @@ pub struct Ready {
 pub struct Seen(pub(super) u64);
 
 impl Seen {
+    /// This transaction, for whoever is to see what it has changed once it has committed. Gives it a number if it has none.
+    ///
+    /// # Errors
+    /// The driver's.
+    ///
+    /// # Cancel safety
+    /// Nothing is changed.
+    pub async fn of(tx: &mut PgConnection) -> Result<Self, sqlx::Error> {
+        let txid: String = sqlx::query_scalar("SELECT pg_current_xact_id()::text").fetch_one(tx).await?;
+        txid.parse().map(Self).map_err(|error| sqlx::Error::Decode(Box::new(error)))
+    }
+
     /// The transaction's number, to be passed on to another process.
     #[must_use]
     pub fn to_u64(self) -> u64 {

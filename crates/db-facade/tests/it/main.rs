@@ -1,5 +1,8 @@
 //! The handle from configuration to close, against a server.
 
+#[cfg(feature = "redis")]
+mod cached;
+
 use async_trait::async_trait;
 use db_core::{Finding, Probe, Status};
 use db_facade::{
@@ -79,7 +82,7 @@ async fn a_probe_of_the_services_own_counts() {
         let health = db.health().await;
         assert_eq!(health.status, Status::Unhealthy);
         let probes: Vec<_> = health.findings.iter().map(|finding| finding.probe.as_str()).collect();
-        assert_eq!(probes, ["postgres", "migrations", "sick"]);
+        assert_eq!(probes, ["postgres", "migrations", "cache", "sick"]);
     })
     .await;
 }
