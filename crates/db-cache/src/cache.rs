@@ -33,6 +33,9 @@ pub(crate) struct Inner {
     numbers: OnceLock<Memory>,
     #[cfg(feature = "postgres")]
     pub(crate) registry: Registry,
+    /// What the task that follows has heard of.
+    #[cfg(feature = "postgres")]
+    pub(crate) heard: parking_lot::Mutex<Option<Arc<crate::changes::Snapshot>>>,
     /// Rows of changes that were seen to by whoever made them, for the task that follows.
     #[cfg(feature = "postgres")]
     pub(crate) changes: crate::changes::Applied,
@@ -140,6 +143,8 @@ impl Builder {
             #[cfg(feature = "postgres")]
             registry: Registry::default(),
             #[cfg(feature = "postgres")]
+            heard: parking_lot::Mutex::default(),
+            #[cfg(feature = "postgres")]
             changes: crate::changes::Applied::default(),
         };
         #[cfg(feature = "postgres")]
@@ -155,7 +160,7 @@ impl fmt::Debug for Builder {
 }
 
 /// Names part keys, so nothing that parts them may be in one.
-fn checked(name: &str) -> Result<(), Error> {
+pub(crate) fn checked(name: &str) -> Result<(), Error> {
     let known =
         |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || "_-.".contains(letter);
     if !name.is_empty() && name.len() <= 64 && name.chars().all(known) {

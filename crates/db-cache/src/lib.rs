@@ -40,6 +40,7 @@ mod policy;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod probe;
+mod pub_sub;
 mod record;
 #[cfg(feature = "redis")]
 mod redis;
@@ -55,7 +56,7 @@ mod trust;
 
 #[cfg(feature = "redis")]
 pub use self::redis::{
-    BreakerLimits, RedisAddress, RedisOptions, RedisOptionsError, RedisStatistics, RedisStore,
+    BreakerLimits, RedisAddress, RedisOptions, RedisOptionsError, RedisStatistics, RedisStore, RedisStreams,
 };
 pub use cache::{Builder, Cache};
 #[cfg(feature = "postgres")]
@@ -69,6 +70,11 @@ pub use namespace::Namespace;
 pub use policy::Policy;
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresStore;
+#[cfg(feature = "postgres")]
+pub use pub_sub::PostgresChannels;
+pub use pub_sub::{
+    Event, MemoryChannels, PubSubStats, PublishError, Room, Subscriber, Topic, TopicStats, Topics,
+};
 pub use record::Encoding;
 pub use stats::Stats;
 #[cfg(feature = "postgres")]

@@ -7,6 +7,8 @@
 
 use crate::Error;
 use crate::cache::{Cache, Inner};
+#[cfg(feature = "postgres")]
+use crate::changes::Snapshot;
 use crate::inner::{OVERHEAD_BYTES, new_version};
 use crate::key::{KeyParts, KeyWriter};
 use crate::local::{Fill, Kept, Local, Ticket};
@@ -14,6 +16,8 @@ use crate::record::Tag;
 #[cfg(feature = "postgres")]
 use crate::registry::Spoil;
 use crate::suspects::Suspects;
+#[cfg(feature = "postgres")]
+use db_core::Stored;
 use db_core::{Expected, KeyValueError, Put, Version};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -186,7 +190,8 @@ impl Tags {
         let ticket = self.marks.ticket(key);
         let mark = new_version();
         if let Some(store) = &cache.shared {
-            let put = Put { key, value: &[], version: mark, ttl: TTL };
+            let heard = heard(cache);
+            let put = Put { key, value: heard.as_bytes(), version: mark, ttl: TTL };
             if !store.set_if(Expected::Absent, put).await? {
                 return Ok(self.learn(cache, &[key]).await?.pop().and_then(Learnt::mark));
             }
@@ -206,7 +211,7 @@ impl Tags {
         let learnt = stored.into_iter().zip(keys).zip(tickets).map(|((stored, key), ticket)| match stored {
             None => Learnt::None,
             // Something is under way that will change it.
-            Some(stored) if !stored.value.is_empty() => Learnt::Changing,
+            Some(stored) if !is_mark(&stored.value) => Learnt::Changing,
             Some(stored) => {
                 self.keep(cache, ticket, key, stored.version);
                 Learnt::Mark(stored.version)
@@ -229,12 +234,27 @@ impl Tags {
         self.marks.fill(ticket, key, Fill { kept, weight: key.len() + OVERHEAD_BYTES, until }, now);
     }
 
-    /// Removes these from the shared store; where it does not answer they are removed before anything is read there. Tells
-    /// whether they are.
+    /// Removes from the shared store what tables have told to be untrue, but for marks that were begun by whoever had heard of
+    /// it. Where it does not answer they are removed before anything is read there. Tells whether they are.
     #[cfg(feature = "postgres")]
-    pub(crate) async fn remove_untrue(&self, cache: &Inner, keys: &[&str]) -> bool {
-        let Some(store) = cache.shared.as_deref().filter(|_| !keys.is_empty()) else { return true };
-        let removed = self.suspects.while_removing(keys, store.delete_multi(keys)).await;
+    pub(crate) async fn remove_untrue(&self, cache: &Inner, told: &[Told<'_>]) -> bool {
+        let Some(store) = cache.shared.as_deref().filter(|_| !told.is_empty()) else { return true };
+        let mut keys: Vec<&str> = told.iter().map(|told| told.key).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        let removing = async {
+            let stored = store.get_multi(&keys).await?;
+            let is_untrue = |key: &str, stored: &Stored| {
+                let heard = Heard::of(&stored.value);
+                told.iter().any(|told| told.key == key && !heard.has(told.txid))
+            };
+            let stored = keys.iter().copied().zip(&stored);
+            let untrue = stored
+                .filter_map(|(key, stored)| stored.as_ref().filter(|it| is_untrue(key, it)).map(|_| key));
+            let untrue: Vec<&str> = untrue.collect();
+            if untrue.is_empty() { Ok(0) } else { store.delete_multi(&untrue).await }
+        };
+        let removed = self.suspects.while_removing(&keys, removing).await;
         if let Err(error) = &removed {
             tracing::warn!(error = %error, "the shared store may still have tags that are untrue");
         }
@@ -251,6 +271,46 @@ impl Tags {
         let removed = self.suspects.while_removing(&keys, store.delete_multi(&keys)).await;
         removed.map(|_| ()).map_err(|source| Error::NotRemoved { source })
     }
+}
+
+/// That a transaction has changed what has this tag.
+#[cfg(feature = "postgres")]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Told<'k> {
+    pub(crate) key: &'k str,
+    /// `None` for one of which only that it was before is known.
+    pub(crate) txid: Option<u64>,
+}
+
+/// What whoever began a mark had heard of by then.
+#[cfg(feature = "postgres")]
+struct Heard(Option<Snapshot>);
+
+#[cfg(feature = "postgres")]
+impl Heard {
+    fn of(mark: &[u8]) -> Self {
+        Self(str::from_utf8(mark).ok().and_then(|text| Snapshot::parse(text).ok()))
+    }
+
+    fn has(&self, txid: Option<u64>) -> bool {
+        matches!((&self.0, txid), (Some(snapshot), Some(txid)) if snapshot.has(txid))
+    }
+}
+
+/// As it is kept beside a mark that is begun now; nothing where changes are not followed.
+#[cfg(feature = "postgres")]
+fn heard(cache: &Inner) -> String {
+    cache.heard.lock().as_ref().map(|snapshot| snapshot.text().to_owned()).unwrap_or_default()
+}
+
+#[cfg(not(feature = "postgres"))]
+fn heard(_: &Inner) -> String {
+    String::new()
+}
+
+/// Beside a mark stands what was heard, in digits, or nothing; a record says that something is under way.
+fn is_mark(value: &[u8]) -> bool {
+    value.first().is_none_or(u8::is_ascii_digit)
 }
 
 /// What the shared store says of a tag.

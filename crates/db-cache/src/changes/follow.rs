@@ -1,7 +1,9 @@
 //! Follows what commits make untrue.
 
+use super::snapshot::{Snapshot, number};
 use super::{CHANNEL, Seen};
 use crate::cache::Cache;
+use crate::tags::Told;
 use db_core::PasswordProvider;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use std::sync::Arc;
@@ -219,20 +221,24 @@ impl Follower {
         let looked = Instant::now();
         let before = self.tell.borrow().snapshot.clone();
         let rows: Vec<Row> = sqlx::query_as(READ)
-            .bind(before.as_ref().map(|before| before.text.clone()))
+            .bind(before.as_ref().map(|before| before.text().to_owned()))
             .bind(MOST_ROWS + 1)
             .fetch_all(listener)
             .await?;
         let Some((snapshot, removed, ..)) = rows.first() else { return Err(sqlx::Error::RowNotFound) };
-        let (snapshot, removed) = (Snapshot::parse(snapshot)?, number(removed)?);
+        let (snapshot, removed) = (Arc::new(Snapshot::parse(snapshot)?), number(removed)?);
         let too_many = rows.len() > usize::try_from(MOST_ROWS).unwrap_or_default();
         let is_gap = before.as_ref().is_some_and(|before| too_many || before.xmin < removed);
         let new: Vec<&Vec<String>> = rows.iter().filter_map(|row| row.2.as_ref()).collect();
         // First there: what is read in this process while it is removed is dropped after.
-        let told = rows.iter().filter(|row| row.3 == Some(true)).filter_map(|row| row.2.as_ref());
-        let told: Vec<&str> = told.flatten().map(String::as_str).collect();
+        let by_tables: Vec<&Row> = rows.iter().filter(|row| row.3 == Some(true)).collect();
+        let mut told = Vec::new();
+        for row in &by_tables {
+            let txid = row.5.as_deref().map(number).transpose()?;
+            told.extend(row.2.iter().flatten().map(|key| Told { key, txid }));
+        }
         if self.cache.inner.tags.remove_untrue(&self.cache.inner, &told).await {
-            done.extend(rows.iter().filter(|row| row.3 == Some(true)).filter_map(|row| row.4));
+            done.extend(by_tables.iter().filter_map(|row| row.4));
         }
         if is_gap || before.is_none() {
             // What was read before the first look may have been made untrue before it.
@@ -246,6 +252,7 @@ impl Follower {
                 "changes may have been missed: everything that was kept in this process is dropped"
             );
         }
+        *self.cache.inner.heard.lock() = Some(Arc::clone(&snapshot));
         // Everything that had committed when it was looked is known.
         self.cache.inner.trust.extend(looked, self.how.trust_for);
         self.tell.send_modify(|state| {
@@ -253,7 +260,7 @@ impl Follower {
             // Those of the first look are of before.
             let new = if before.is_some() { new.len() } else { 0 };
             state.followed.changes += u64::try_from(new).unwrap_or_default();
-            state.snapshot = Some(Arc::new(snapshot));
+            state.snapshot = Some(snapshot);
         });
         Ok(())
     }
@@ -289,48 +296,17 @@ impl Follower {
     }
 }
 
-/// Which transactions were visible, as `pg_snapshot` writes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Snapshot {
-    text: String,
-    /// All below it are.
-    xmin: u64,
-    /// None from it on is.
-    xmax: u64,
-    /// Nor are these.
-    under_way: Vec<u64>,
-}
-
-impl Snapshot {
-    fn parse(text: &str) -> Result<Self, sqlx::Error> {
-        let mut parts = text.splitn(3, ':');
-        let mut next = || parts.next().unwrap_or_default();
-        let (xmin, xmax, rest) = (number(next())?, number(next())?, next());
-        let under_way =
-            rest.split(',').filter(|part| !part.is_empty()).map(number).collect::<Result<_, _>>()?;
-        Ok(Self { text: text.to_owned(), xmin, xmax, under_way })
-    }
-
-    fn has(&self, txid: u64) -> bool {
-        txid < self.xmin || txid < self.xmax && !self.under_way.contains(&txid)
-    }
-}
-
-fn number(text: &str) -> Result<u64, sqlx::Error> {
-    text.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))
-}
-
-/// What is visible, up to where rows may be missing; the keys of a row that was not visible before, and whether it is for
-/// whoever hears of it to remove them from the shared store.
-type Row = (String, String, Option<Vec<String>>, Option<bool>, Option<i64>);
+/// What is visible, up to where rows may be missing; the keys of a row that was not visible before, whether it is for
+/// whoever hears of it to remove them from the shared store, its number and its transaction.
+type Row = (String, String, Option<Vec<String>>, Option<bool>, Option<i64>, Option<String>);
 
 /// At the first look those are new that nobody has removed from the shared store yet.
-const READ: &str = "SELECT pg_current_snapshot()::text, removed.through::text, new.keys, new.is_for_all, new.id \
+const READ: &str = "SELECT pg_current_snapshot()::text, removed.through::text, new.keys, new.is_for_all, new.id, new.txid \
     FROM cache_invalidations_removed AS removed LEFT JOIN LATERAL ( \
-        (SELECT keys, by_table AND applied_at IS NULL AS is_for_all, id FROM cache_invalidations \
+        (SELECT keys, by_table AND applied_at IS NULL AS is_for_all, id, txid::text FROM cache_invalidations \
         WHERE txid >= pg_snapshot_xmax($1::pg_snapshot) OR txid IN (SELECT pg_snapshot_xip($1::pg_snapshot)) \
         LIMIT $2) \
-        UNION ALL (SELECT DISTINCT keys, true, NULL::bigint FROM cache_invalidations \
+        UNION ALL (SELECT DISTINCT keys, true, NULL::bigint, NULL FROM cache_invalidations \
         WHERE $1 IS NULL AND applied_at IS NULL AND by_table)) AS new ON true";
 
 const APPLIED: &str =
@@ -352,18 +328,4 @@ const ADVANCE: &str = "UPDATE cache_invalidations_removed \
 
 fn lost() -> sqlx::Error {
     sqlx::Error::Io(std::io::Error::from(std::io::ErrorKind::ConnectionAborted))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Snapshot;
-
-    #[test]
-    fn a_snapshot_tells_what_is_visible() {
-        let snapshot = Snapshot::parse("10:20:12,15").expect("as the server writes it");
-        let visible: Vec<u64> = (8..23).filter(|txid| snapshot.has(*txid)).collect();
-        assert_eq!(visible, [8, 9, 10, 11, 13, 14, 16, 17, 18, 19]);
-        assert!(Snapshot::parse("7:7:").expect("nothing is under way").under_way.is_empty());
-        assert!(Snapshot::parse("7").is_err());
-    }
 }

@@ -7,10 +7,12 @@
 
 mod applied;
 mod follow;
+mod snapshot;
 mod write;
 
 pub(crate) use applied::Applied;
 pub use follow::{Follow, Followed, Following};
+pub(crate) use snapshot::Snapshot;
 pub use write::{Change, ChangeError, Ready, Seen};
 
 /// The bell. Its sound says nothing: what it is about is in the table.

@@ -171,7 +171,7 @@ impl Cluster {
     }
 
     /// The map as it is known, or the first one when it is there.
-    async fn known(self: &Arc<Self>, deadline: Instant) -> Result<Arc<Map>, Fault> {
+    pub(crate) async fn known(self: &Arc<Self>, deadline: Instant) -> Result<Arc<Map>, Fault> {
         let mut readings = self.readings.subscribe();
         loop {
             self.read_unless_known();
@@ -202,7 +202,7 @@ impl Cluster {
     }
 
     /// Reads the map anew in the background, unless that is being done or was done just now.
-    fn read_soon(self: &Arc<Self>) {
+    pub(crate) fn read_soon(self: &Arc<Self>) {
         let now = Instant::now();
         let due = |at: Instant| now.duration_since(at) >= READ_AGAIN;
         if !self.map.lock().read_at.is_none_or(due) || self.reading.swap(true, Relaxed) {

@@ -102,7 +102,7 @@ pub(crate) enum Way {
     InFull,
 }
 
-fn run(script: &Script, way: Way, key: &str) -> Cmd {
+pub(crate) fn run(script: &Script, way: Way, key: &str) -> Cmd {
     let mut command = match way {
         Way::Known => redis::cmd("EVALSHA"),
         Way::InFull => redis::cmd("EVAL"),

@@ -16,12 +16,14 @@ mod pending;
 mod probe;
 mod slot;
 mod statistics;
+mod streams;
 mod wire;
 
 pub use address::RedisAddress;
 pub use breaker::BreakerLimits;
 pub use options::{RedisOptions, RedisOptionsError};
 pub use statistics::RedisStatistics;
+pub use streams::RedisStreams;
 
 use async_trait::async_trait;
 use cluster::Cluster;
@@ -53,6 +55,7 @@ pub struct RedisStore {
     servers: Fleet,
     command_timeout: Duration,
     counts: Arc<Counts>,
+    options: RedisOptions,
 }
 
 enum Fleet {
@@ -80,7 +83,8 @@ impl RedisStore {
             Servers::Sentinel { .. } => one(Dialer::to_master(options)?),
             Servers::Cluster { .. } => Fleet::Cluster(Cluster::new(options, &counts)?),
         };
-        Ok(Self { servers, command_timeout: options.command_timeout, counts })
+        let command_timeout = options.command_timeout;
+        Ok(Self { servers, command_timeout, counts, options: options.clone() })
     }
 
     /// What has come of its commands and connections so far.

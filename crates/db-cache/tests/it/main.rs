@@ -10,6 +10,18 @@ mod load;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod processes;
+mod pub_sub;
+#[cfg(feature = "redis")]
+mod pub_sub_model;
+#[cfg(feature = "postgres")]
+mod pub_sub_postgres;
+#[cfg(feature = "redis")]
+mod pub_sub_redis;
+#[cfg(feature = "redis")]
+mod pub_sub_redis_away;
+#[cfg(feature = "redis")]
+mod pub_sub_redis_fleets;
+mod pub_sub_topic;
 #[cfg(feature = "postgres")]
 mod race;
 #[cfg(feature = "redis")]

@@ -6,14 +6,14 @@ use db_core::{KeyValue, Put, Version};
 use db_testkit::{eventually, key_value_conforms};
 
 /// The masters; the first has the first third of the slots, and so on.
-struct Cluster {
-    nodes: Vec<Server>,
+pub(crate) struct Cluster {
+    pub(crate) nodes: Vec<Server>,
 }
 
 const RANGES: [(&str, &str); 3] = [("0", "5460"), ("5461", "10922"), ("10923", "16383")];
 
 impl Cluster {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let arguments = ["--cluster-enabled", "yes", "--cluster-node-timeout", "60000"];
         let more = ["--cluster-require-full-coverage", "no"];
         let nodes: Vec<_> = RANGES
@@ -35,13 +35,13 @@ impl Cluster {
         Self { nodes }
     }
 
-    fn store(&self) -> RedisStore {
+    pub(crate) fn store(&self) -> RedisStore {
         let url = format!("redis://127.0.0.1:{}", self.nodes[0].port());
         let others = self.nodes[1..].iter().map(Server::address);
         RedisStore::new(&options(&url).cluster(others)).expect("a store")
     }
 
-    fn id(&self, node: usize) -> String {
+    pub(crate) fn id(&self, node: usize) -> String {
         self.nodes[node].cli(&["CLUSTER", "MYID"])
     }
 }

@@ -4,20 +4,20 @@ use crate::redis_server::{Server, get, options, put, refusal};
 use db_cache::{RedisAddress, RedisStore};
 use db_testkit::eventually;
 
-fn sentinel(of: &Server) -> Server {
+pub(crate) fn sentinel(of: &Server) -> Server {
     let sentinel = Server::sentinel();
     watch(&sentinel, of);
     sentinel
 }
 
-fn watch(sentinel: &Server, master: &Server) {
+pub(crate) fn watch(sentinel: &Server, master: &Server) {
     sentinel.cli(&["SENTINEL", "REMOVE", "main"]);
     let told = sentinel.cli(&["SENTINEL", "MONITOR", "main", "127.0.0.1", &master.port().to_string(), "1"]);
     assert_eq!(told, "OK");
     sentinel.cli(&["SENTINEL", "SET", "main", "down-after-milliseconds", "300", "failover-timeout", "2000"]);
 }
 
-fn store(sentinel: &Server, more: Vec<RedisAddress>) -> RedisStore {
+pub(crate) fn store(sentinel: &Server, more: Vec<RedisAddress>) -> RedisStore {
     let options = options(&format!("redis://127.0.0.1:{}", sentinel.port())).sentinel("main", more);
     RedisStore::new(&options).expect("a store")
 }

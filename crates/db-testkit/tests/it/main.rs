@@ -2,6 +2,7 @@
 
 mod key_value;
 mod pooler;
+mod pub_sub;
 
 use db_testkit::{empty_db, fresh_db, server_url};
 use futures_util::FutureExt;
