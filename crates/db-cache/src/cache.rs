@@ -2,7 +2,7 @@
 
 use crate::inner;
 use crate::namespace::Namespace;
-#[cfg(feature = "postgres")]
+#[cfg(any(feature = "postgres", feature = "redis"))]
 use crate::registry::{Registry, Spoil};
 use crate::tags::Tags;
 use crate::trust::Trust;
@@ -31,7 +31,7 @@ pub(crate) struct Inner {
     pub(crate) tags: Arc<Tags>,
     /// Only where no store is shared.
     numbers: OnceLock<Memory>,
-    #[cfg(feature = "postgres")]
+    #[cfg(any(feature = "postgres", feature = "redis"))]
     pub(crate) registry: Registry,
     /// What the task that follows has heard of.
     #[cfg(feature = "postgres")]
@@ -140,14 +140,14 @@ impl Builder {
             trust: Trust::default(),
             tags: Arc::clone(&tags),
             numbers: OnceLock::new(),
-            #[cfg(feature = "postgres")]
+            #[cfg(any(feature = "postgres", feature = "redis"))]
             registry: Registry::default(),
             #[cfg(feature = "postgres")]
             heard: parking_lot::Mutex::default(),
             #[cfg(feature = "postgres")]
             changes: crate::changes::Applied::default(),
         };
-        #[cfg(feature = "postgres")]
+        #[cfg(any(feature = "postgres", feature = "redis"))]
         inner.registry.add(tags.prefix(), Arc::downgrade(&(Arc::clone(&tags) as Arc<dyn Spoil>)));
         Ok(Cache { inner: Arc::new(inner) })
     }

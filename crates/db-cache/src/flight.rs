@@ -10,6 +10,9 @@ use tokio::sync::watch;
 /// What came of a load.
 pub(crate) type Landed<V> = Result<Option<Arc<V>>, LoadError>;
 
+/// The same, and a ticket from before it was found: it is no older than what was known then.
+type Arrival<V> = (Landed<V>, Option<Ticket>);
+
 /// Loads that are under way.
 pub(crate) struct Flights<V> {
     most: usize,
@@ -23,19 +26,19 @@ struct UnderWay<V> {
 }
 
 struct Flight<V> {
-    landed: watch::Receiver<Option<Landed<V>>>,
+    landed: watch::Receiver<Option<Arrival<V>>>,
     /// Those of its tags: when one is spoiled, it is of no use to whoever comes now.
     tags: Box<[Ticket]>,
 }
 
 /// Waits for a load.
-pub(crate) struct Passenger<V>(watch::Receiver<Option<Landed<V>>>);
+pub(crate) struct Passenger<V>(watch::Receiver<Option<Arrival<V>>>);
 
 /// Whoever loads. Dropped without having landed, as by a panic, it says so to those who wait.
 pub(crate) struct Pilot<V> {
     flights: Arc<Flights<V>>,
     key: Box<str>,
-    landed: watch::Sender<Option<Landed<V>>>,
+    landed: watch::Sender<Option<Arrival<V>>>,
 }
 
 /// How a load is had.
@@ -90,16 +93,13 @@ impl<V> Flights<V> {
 }
 
 impl<V> Pilot<V> {
-    /// Gives those who wait what came of it.
-    pub(crate) fn land(self, landed: Landed<V>) {
-        self.landed.send_replace(Some(landed));
+    /// Gives those who wait what came of it. Whoever comes from now on, even one of them again, finds another.
+    pub(crate) fn land(self, landed: Landed<V>, as_of: Ticket) {
+        self.leave(&mut self.flights.under_way.lock());
+        self.landed.send_replace(Some((landed, Some(as_of))));
     }
-}
 
-impl<V> Drop for Pilot<V> {
-    fn drop(&mut self) {
-        let mut under_way = self.flights.under_way.lock();
-        under_way.count -= 1;
+    fn leave(&self, under_way: &mut UnderWay<V>) {
         // One that was forgotten may have been followed by another.
         let is_this = |flight: &Flight<V>| flight.landed.same_channel(&self.landed.subscribe());
         if under_way.by_key.get(&self.key).is_some_and(is_this) {
@@ -108,14 +108,20 @@ impl<V> Drop for Pilot<V> {
     }
 }
 
+impl<V> Drop for Pilot<V> {
+    fn drop(&mut self) {
+        let mut under_way = self.flights.under_way.lock();
+        under_way.count -= 1;
+        self.leave(&mut under_way);
+    }
+}
+
 impl<V> Passenger<V> {
     /// # Cancel safety
     /// The load goes on.
-    pub(crate) async fn landed(mut self) -> Landed<V> {
-        match self.0.wait_for(Option::is_some).await {
-            Ok(landed) => landed.clone().unwrap_or(Err(LoadError::Panicked)),
-            Err(_) => Err(LoadError::Panicked),
-        }
+    pub(crate) async fn landed(mut self) -> (Landed<V>, Option<Ticket>) {
+        let landed = self.0.wait_for(Option::is_some).await.ok().and_then(|landed| landed.clone());
+        landed.unwrap_or((Err(LoadError::Panicked), None))
     }
 }
 
@@ -123,11 +129,15 @@ impl<V> Passenger<V> {
 mod tests {
     use super::{Boarding, Flights};
     use crate::LoadError;
-    use crate::local::Local;
+    use crate::local::{Local, Ticket};
     use std::sync::Arc;
 
     fn board(flights: &Arc<Flights<u32>>, key: &str) -> Boarding<u32> {
         flights.board(key, Vec::new(), |_| false)
+    }
+
+    fn ticket() -> Ticket {
+        Local::<u32>::new(0).ticket("a")
     }
 
     #[tokio::test]
@@ -147,9 +157,9 @@ mod tests {
         let Boarding::First(pilot, first) = board(&flights, "a") else { panic!("nobody loads yet") };
         let Boarding::Joined(second) = board(&flights, "a") else { panic!("somebody loads") };
         assert!(matches!(board(&flights, "b"), Boarding::Full(1)));
-        pilot.land(Ok(Some(Arc::new(7))));
+        pilot.land(Ok(Some(Arc::new(7))), ticket());
         for passenger in [first, second] {
-            assert_eq!(passenger.landed().await.expect("it landed").as_deref(), Some(&7));
+            assert_eq!(passenger.landed().await.0.expect("it landed").as_deref(), Some(&7));
         }
         assert!(matches!(board(&flights, "b"), Boarding::First(..)));
     }
@@ -159,7 +169,7 @@ mod tests {
         let flights = Flights::<u32>::new(2);
         let Boarding::First(pilot, passenger) = board(&flights, "a") else { panic!("nobody loads yet") };
         drop(pilot);
-        assert!(matches!(passenger.landed().await, Err(LoadError::Panicked)));
+        assert!(matches!(passenger.landed().await.0, Err(LoadError::Panicked)));
         assert!(matches!(board(&flights, "a"), Boarding::First(..)));
     }
 
@@ -169,8 +179,8 @@ mod tests {
         let Boarding::First(old, waits) = board(&flights, "a") else { panic!("nobody loads yet") };
         flights.forget("a");
         let Boarding::First(new, _) = board(&flights, "a") else { panic!("the old one is forgotten") };
-        old.land(Ok(None));
-        assert_eq!(waits.landed().await.expect("it landed"), None);
+        old.land(Ok(None), ticket());
+        assert_eq!(waits.landed().await.0.expect("it landed"), None);
         assert!(matches!(board(&flights, "a"), Boarding::Joined(_)), "the new one is still there");
         drop(new);
         assert!(matches!(board(&flights, "a"), Boarding::First(..)));

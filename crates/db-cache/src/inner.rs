@@ -6,7 +6,7 @@ use crate::flight::Flights;
 use crate::key::{KeyParts, KeyWriter};
 use crate::local::{Fill, Kept, Local, Ticket};
 use crate::record::{Codec, Content, Head, Record, Tag, UnixMillis};
-#[cfg(feature = "postgres")]
+#[cfg(any(feature = "postgres", feature = "redis"))]
 use crate::registry::Spoil;
 use crate::stats::{Answer, Counters, add, count};
 use crate::suspects::Suspects;
@@ -250,18 +250,30 @@ where
     }
 }
 
-#[cfg(feature = "postgres")]
+#[cfg(any(feature = "postgres", feature = "redis"))]
 impl<V> Spoil for Inner<V>
 where
     V: Serialize + DeserializeOwned + Send + Sync + 'static,
 {
+    #[cfg(feature = "postgres")]
     fn spoil(&self, key: &str) {
         Self::spoil(self, key, Instant::now());
     }
 
+    #[cfg(feature = "postgres")]
     fn spoil_all(&self) {
         self.local.spoil_all(Instant::now());
         self.flights.forget_all();
+    }
+
+    #[cfg(feature = "redis")]
+    fn changed(&self, key: &str) {
+        self.local.changed(key, Instant::now());
+    }
+
+    #[cfg(feature = "redis")]
+    fn changed_all(&self) {
+        self.local.changed_all(Instant::now());
     }
 }
 

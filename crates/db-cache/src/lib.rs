@@ -44,7 +44,7 @@ mod pub_sub;
 mod record;
 #[cfg(feature = "redis")]
 mod redis;
-#[cfg(feature = "postgres")]
+#[cfg(any(feature = "postgres", feature = "redis"))]
 mod registry;
 mod stats;
 mod suspects;
@@ -57,6 +57,7 @@ mod trust;
 #[cfg(feature = "redis")]
 pub use self::redis::{
     BreakerLimits, RedisAddress, RedisOptions, RedisOptionsError, RedisStatistics, RedisStore, RedisStreams,
+    Track, Tracked, Tracking,
 };
 pub use cache::{Builder, Cache};
 #[cfg(feature = "postgres")]

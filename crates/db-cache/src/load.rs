@@ -25,6 +25,9 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 /// A lease that is not renewed ends after this.
 const LEASE: Duration = Duration::from_secs(2);
 const RENEW_EVERY: Duration = Duration::from_millis(500);
+/// Somebody who is told so often in a row that there is something, where they find nothing, does not ask any more: it is
+/// nothing of ours.
+const MOST_REFUSALS: u32 = 8;
 /// How often somebody who waits for a load of another process looks.
 const FIRST_LOOK: Duration = Duration::from_millis(2);
 const LAST_LOOK: Duration = Duration::from_millis(100);
@@ -87,8 +90,9 @@ where
                 return Ok(kept.value.clone());
             }
         }
+        let came = inner.local.ticket(&key);
         let landed = match self.start(&key, tags, Caller::Waits, load) {
-            Ok(passenger) => self.soon(passenger, kept.is_some()).await,
+            Ok(joined) => self.soon(self.landed(&key, tags, came, joined), kept.is_some()).await,
             Err(error) => Some(Err(error)),
         };
         let old = kept.filter(|kept| Instant::now() < kept.fresh_until + inner.policy.stale_if_error);
@@ -104,10 +108,36 @@ where
     }
 
     /// What lands, or `None` where there is an old value and it does not land soon.
-    async fn soon(&self, passenger: Passenger<V>, has_old: bool) -> Option<Landed<V>> {
+    async fn soon(&self, landed: impl Future<Output = Landed<V>>, has_old: bool) -> Option<Landed<V>> {
         match self.inner.policy.soft_timeout.filter(|_| has_old) {
-            Some(soft) => timeout(soft, passenger.landed()).await.ok(),
-            None => Some(passenger.landed().await),
+            Some(soft) => timeout(soft, landed).await.ok(),
+            None => Some(landed.await),
+        }
+    }
+
+    /// What lands. Where a load was joined that began before a change which was known when its caller came, and it cannot
+    /// tell whether it has seen that, it is looked once more: by a load that begins after.
+    async fn landed<F, L, E>(
+        &self,
+        key: &str,
+        tags: &[String],
+        came: Ticket,
+        joined: Joined<V, F>,
+    ) -> Landed<V>
+    where
+        F: FnOnce() -> L + Send + 'static,
+        L: Future<Output = Result<Option<V>, E>> + Send + 'static,
+        E: Into<BoxError> + Send + 'static,
+    {
+        let (landed, as_of) = joined.passenger.landed().await;
+        match joined.load {
+            Some(load) if landed.is_ok() && as_of.is_some_and(|as_of| as_of.is_before(came)) => {
+                match self.start(key, tags, Caller::Waits, load) {
+                    Ok(joined) => joined.passenger.landed().await.0,
+                    Err(error) => Err(error),
+                }
+            }
+            _ => landed,
         }
     }
 
@@ -118,7 +148,7 @@ where
         tags: &[String],
         caller: Caller,
         load: F,
-    ) -> Result<Passenger<V>, LoadError>
+    ) -> Result<Joined<V, F>, LoadError>
     where
         F: FnOnce() -> L + Send + 'static,
         L: Future<Output = Result<Option<V>, E>> + Send + 'static,
@@ -130,7 +160,7 @@ where
         match inner.flights.board(key, tickets, |ticket| marks.is_spoiled(ticket)) {
             Boarding::Joined(passenger) => {
                 count(&inner.counters.joined);
-                Ok(passenger)
+                Ok(Joined { passenger, load: Some(load) })
             }
             Boarding::Full(loads) => {
                 count(&inner.counters.sheds);
@@ -141,7 +171,7 @@ where
                 let ticket = inner.local.ticket(key);
                 let route = Route { key: key.to_owned(), tags: tags.to_owned(), ticket, caller };
                 tokio::spawn(fly(Arc::clone(inner), pilot, route, load));
-                Ok(passenger)
+                Ok(Joined { passenger, load: None })
             }
         }
     }
@@ -164,8 +194,15 @@ where
     E: Into<BoxError> + Send + 'static,
 {
     let deadline = Instant::now() + inner.policy.hard_timeout;
-    let landed = Flight { inner: &inner, route: &route, deadline }.fetch(load).await;
-    pilot.land(landed);
+    let (landed, as_of) = Flight { inner: &inner, route: &route, deadline }.fetch(load).await;
+    pilot.land(landed, as_of);
+}
+
+/// Somebody who waits for a load.
+struct Joined<V, F> {
+    passenger: Passenger<V>,
+    /// Their own way to load, where that is not theirs.
+    load: Option<F>,
 }
 
 /// Whoever has it loaded.
@@ -186,8 +223,8 @@ struct Flight<'f, V> {
 
 /// Whether it is ours to load.
 enum Turn<V> {
-    /// Somebody has, or an old value may be given out while they do.
-    Value(Option<Arc<V>>),
+    /// Somebody has, or an old value may be given out while they do; and a ticket from before it was read.
+    Value(Option<Arc<V>>, Ticket),
     /// It is, and what is under the key until then says so.
     Leased(Lease<V>),
     /// It is, and nobody is asked.
@@ -204,17 +241,18 @@ impl<V> Flight<'_, V>
 where
     V: Serialize + DeserializeOwned + Send + Sync + 'static,
 {
-    async fn fetch<F, L, E>(&self, load: F) -> Landed<V>
+    /// What is to be had, and a ticket from before it was.
+    async fn fetch<F, L, E>(&self, load: F) -> (Landed<V>, Ticket)
     where
         F: FnOnce() -> L,
         L: Future<Output = Result<Option<V>, E>>,
         E: Into<BoxError> + Send + 'static,
     {
         let lease = match timeout_at(self.deadline, self.turn()).await {
-            Ok(Turn::Value(value)) => return Ok(value),
+            Ok(Turn::Value(value, as_of)) => return (Ok(value), as_of),
             Ok(Turn::Leased(lease)) => Some(lease),
             Ok(Turn::Alone) => None,
-            Err(_) => return Err(self.timed_out()),
+            Err(_) => return (Err(self.timed_out()), self.route.ticket),
         };
         // Before the source is asked: whatever makes one of them untrue from now on makes what it answers so.
         let tags = self.inner.cache.inner.tags.marked(self.inner.asking(), &self.route.tags);
@@ -235,8 +273,8 @@ where
         match loaded {
             Ok(Ok(value)) => {
                 let value = value.map(Arc::new);
-                self.store(lease, value.as_ref(), tags, load_time).await;
-                Ok(value)
+                let as_of = self.store(lease, value.as_ref(), tags, load_time).await;
+                (Ok(value), as_of)
             }
             Ok(Err(error)) => {
                 count(&counters.load_failures);
@@ -256,7 +294,10 @@ where
         let inner = self.inner;
         let mut pause = FIRST_LOOK;
         let mut waited = false;
+        let mut refusals = 0;
         loop {
+            // Somebody's lease may have changed the key meanwhile, which is nothing to what is read now.
+            let ticket = inner.local.renewed(self.route.ticket);
             let asked = inner.ask(&self.route.key).await;
             let now = clock::millis(Instant::now());
             let (expected, found) = match asked {
@@ -274,14 +315,14 @@ where
                 let early = !is_leased && inner.policy.is_early(remaining, found.head.load_time, drawn());
                 if !early {
                     self.answered(Answer::Shared);
-                    inner.keep(self.route.ticket, &self.route.key, found, Instant::now());
-                    return Turn::Value(found.value.clone());
+                    inner.keep(ticket, &self.route.key, found, Instant::now());
+                    return Turn::Value(found.value.clone(), ticket);
                 }
             }
             if is_leased {
                 if let Some(old) = found.filter(|found| self.may_be_given_out(found, now)) {
                     self.answered(Answer::Stale);
-                    return Turn::Value(old.value);
+                    return Turn::Value(old.value, ticket);
                 }
                 if !waited {
                     count(&inner.counters.awaited);
@@ -297,8 +338,9 @@ where
                     self.miss();
                     return Turn::Leased(Lease { version, old: found });
                 }
+                Ok(false) if refusals == MOST_REFUSALS => return self.miss(),
                 // Somebody was quicker.
-                Ok(false) => {}
+                Ok(false) => refusals += 1,
                 Err(_) => return self.miss(),
             }
         }
@@ -386,49 +428,55 @@ where
         }
     }
 
-    /// Keeps what was loaded, here and there, unless the key was made untrue meanwhile.
+    /// Keeps what was loaded, here and there, unless the key was made untrue meanwhile; answers with a ticket from before
+    /// it was known to be true.
     async fn store(
         &self,
         lease: Option<Lease<V>>,
         value: Option<&Arc<V>>,
         tags: Option<Marked>,
         load_time: Duration,
-    ) {
+    ) -> Ticket {
         let inner = self.inner;
+        // The lease itself has changed the key. That nobody else did is what storing under it proves.
+        let (mut ticket, proved) = (self.route.ticket, inner.local.renewed(self.route.ticket));
         let is_kept = value.is_some() || inner.policy.negative_ttl.is_some();
         let Some(tags) = tags.filter(|_| is_kept) else {
             if let Some(lease) = lease {
-                self.give_back(lease, self.nothing(clock::millis(Instant::now()))).await;
+                let given_back = self.give_back(lease, self.nothing(clock::millis(Instant::now()))).await;
+                return if matches!(given_back, Ok(true)) { proved } else { ticket };
             }
-            return;
+            return ticket;
         };
         let (head, bytes) = match inner.written(value, &tags, load_time) {
             Ok(written) => written,
             Err(error) => {
                 tracing::warn!(namespace = inner.name, error = %error, "a value is not kept");
-                return;
+                return ticket;
             }
         };
         if let (Some(lease), Some(store)) = (lease, inner.shared()) {
             let put = inner.put(&self.route.key, head, &bytes, new_version());
             match store.set_if(Expected::Version(lease.version), put).await {
-                Ok(true) => {}
+                Ok(true) => ticket = proved,
                 // It was made untrue by another process: not here either.
                 Ok(false) => {
                     count(&inner.counters.refused_fills);
-                    return;
+                    return ticket;
                 }
                 Err(_) => count(&inner.counters.shared_failures),
             }
         }
         let found = Found { head, value: value.cloned(), tags, bytes: bytes.len() };
-        inner.keep(self.route.ticket, &self.route.key, &found, Instant::now());
+        inner.keep(ticket, &self.route.key, &found, Instant::now());
+        ticket
     }
 
     /// Gives the lease back, and what there was before where the policy lets it stand in.
-    async fn fail(&self, lease: Option<Lease<V>>, error: LoadError) -> Landed<V> {
-        let Some(lease) = lease else { return Err(error) };
+    async fn fail(&self, lease: Option<Lease<V>>, error: LoadError) -> (Landed<V>, Ticket) {
+        let Some(lease) = lease else { return (Err(error), self.route.ticket) };
         let inner = self.inner;
+        let proved = inner.local.renewed(self.route.ticket);
         let now = clock::millis(Instant::now());
         let stands_in = |found: &Found<V>| {
             let until = found.head.fresh_until.after(inner.policy.stale_if_error);
@@ -443,22 +491,24 @@ where
             leased_until: UnixMillis::default(),
             ..old.as_ref().map_or(self.nothing(now), |old| old.0)
         };
-        let is_true = self.give_back(lease, head).await;
-        match old.filter(|_| is_true) {
+        let given_back = self.give_back(lease, head).await;
+        let as_of = if matches!(given_back, Ok(true)) { proved } else { self.route.ticket };
+        // Where the store fails, nobody tells that it was made untrue.
+        match old.filter(|_| given_back.unwrap_or(true)) {
             Some((_, value)) => {
                 inner.answered(Answer::Stale);
-                Ok(value)
+                (Ok(value), as_of)
             }
-            None => Err(error),
+            None => (Err(error), as_of),
         }
     }
 
     /// Tells whether it was ours still: else the key was made untrue meanwhile.
-    async fn give_back(&self, lease: Lease<V>, head: Head) -> bool {
+    async fn give_back(&self, lease: Lease<V>, head: Head) -> Result<bool, KeyValueError> {
         let expected = Expected::Version(lease.version);
         let old = lease.old.filter(|_| head.content != Content::Nothing);
         // Where that fails the lease ends by itself.
-        self.put_if(expected, new_version(), head, old.as_ref()).await.unwrap_or(true)
+        self.put_if(expected, new_version(), head, old.as_ref()).await
     }
 }
 

@@ -1,7 +1,8 @@
 //! What this process keeps of a namespace, and how nothing untrue gets into it.
 //!
 //! Whoever fetches a value takes a ticket first. Making a key untrue spoils the tickets that are out for it, so what was
-//! read before cannot be put there after.
+//! read before cannot be put there after. So does hearing that the shared store has something else under it, which may be
+//! what the holder of the ticket has put there: so a ticket can be renewed in that, and in that only.
 
 use crate::lfu::{Change, Lfu};
 use crate::tags::Marked;
@@ -49,13 +50,28 @@ impl<V> Fill<V> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ticket {
     stripe: usize,
-    mark: u64,
+    spoils: u64,
+    changes: u64,
+}
+
+impl Ticket {
+    /// Whether something that was known when the other was taken came after this one.
+    pub(crate) fn is_before(self, other: Self) -> bool {
+        self.changes < other.changes
+    }
+}
+
+/// What has come over the keys of a stripe.
+#[derive(Debug, Default)]
+struct Mark {
+    spoils: AtomicU64,
+    changes: AtomicU64,
 }
 
 #[derive(Debug)]
 pub(crate) struct Local<V> {
     entries: Option<Lfu<Kept<V>>>,
-    marks: Box<[AtomicU64]>,
+    marks: Box<[Mark]>,
     hasher: RandomState,
 }
 
@@ -64,7 +80,7 @@ impl<V> Local<V> {
     pub(crate) fn new(bytes: usize) -> Self {
         // No entry may take more than an eighth of the room.
         let entries = (bytes > 0).then(|| Lfu::new(bytes, bytes / 64));
-        let marks = (0..MARKS).map(|_| AtomicU64::new(0)).collect();
+        let marks = (0..MARKS).map(|_| Mark::default()).collect();
         Self { entries, marks, hasher: RandomState::new() }
     }
 
@@ -74,12 +90,19 @@ impl<V> Local<V> {
 
     pub(crate) fn ticket(&self, key: &str) -> Ticket {
         let stripe = self.stripe(key);
-        Ticket { stripe, mark: self.marks[stripe].load(SeqCst) }
+        let Mark { spoils, changes } = &self.marks[stripe];
+        Ticket { stripe, spoils: spoils.load(SeqCst), changes: changes.load(SeqCst) }
     }
 
-    /// Whether the key may have been made untrue since.
+    /// The same for what is fetched from now on, unless the key was made untrue since. What has merely changed is seen.
+    pub(crate) fn renewed(&self, ticket: Ticket) -> Ticket {
+        Ticket { changes: self.marks[ticket.stripe].changes.load(SeqCst), ..ticket }
+    }
+
+    /// Whether the key may have been made untrue since, or changed.
     pub(crate) fn is_spoiled(&self, ticket: Ticket) -> bool {
-        self.marks[ticket.stripe].load(SeqCst) != ticket.mark
+        let Mark { spoils, changes } = &self.marks[ticket.stripe];
+        spoils.load(SeqCst) != ticket.spoils || changes.load(SeqCst) != ticket.changes
     }
 
     /// Keeps what was fetched under a ticket, unless that is spoiled; tells whether it was not.
@@ -117,7 +140,7 @@ impl<V> Local<V> {
                 return Change::Keep;
             }
             // What is on its way was read before this.
-            self.marks[ticket.stripe].fetch_add(1, SeqCst);
+            self.marks[ticket.stripe].spoils.fetch_add(1, SeqCst);
             fill.into_change()
         });
         good
@@ -125,17 +148,41 @@ impl<V> Local<V> {
 
     /// Makes a key untrue: what is kept goes, and what is on its way is not kept.
     pub(crate) fn spoil(&self, key: &str, now: Instant) {
-        self.marks[self.stripe(key)].fetch_add(1, SeqCst);
-        if let Some(entries) = &self.entries {
-            entries.remove(key, now.into_std());
-        }
+        self.marks[self.stripe(key)].spoils.fetch_add(1, SeqCst);
+        self.remove(key, now);
     }
 
     /// The same with all keys.
     pub(crate) fn spoil_all(&self, now: Instant) {
         for mark in &self.marks {
-            mark.fetch_add(1, SeqCst);
+            mark.spoils.fetch_add(1, SeqCst);
         }
+        self.remove_all(now);
+    }
+
+    /// The shared store has something else under a key: the same, but that tickets can be renewed.
+    #[cfg(feature = "redis")]
+    pub(crate) fn changed(&self, key: &str, now: Instant) {
+        self.marks[self.stripe(key)].changes.fetch_add(1, SeqCst);
+        self.remove(key, now);
+    }
+
+    /// The same with all keys.
+    #[cfg(feature = "redis")]
+    pub(crate) fn changed_all(&self, now: Instant) {
+        for mark in &self.marks {
+            mark.changes.fetch_add(1, SeqCst);
+        }
+        self.remove_all(now);
+    }
+
+    fn remove(&self, key: &str, now: Instant) {
+        if let Some(entries) = &self.entries {
+            entries.remove(key, now.into_std());
+        }
+    }
+
+    fn remove_all(&self, now: Instant) {
         if let Some(entries) = &self.entries {
             entries.remove_where(now.into_std(), |_, _| true);
         }

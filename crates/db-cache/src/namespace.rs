@@ -172,13 +172,18 @@ where
     pub async fn delete_multi(&self, keys: impl IntoIterator<Item = impl KeyParts>) -> Result<(), Error> {
         let inner = &*self.inner;
         let keys = keys.into_iter().map(|key| inner.key(&key)).collect::<Result<Vec<_>, _>>()?;
-        let now = Instant::now();
-        for key in &keys {
-            inner.spoil(key, now);
-        }
-        let Some(store) = inner.shared() else { return Ok(()) };
         let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-        let removed = inner.suspects.while_removing(&keys, store.delete_multi(&keys)).await;
+        let now = Instant::now();
+        let Some(store) = inner.shared() else {
+            keys.iter().for_each(|key| inner.spoil(key, now));
+            return Ok(());
+        };
+        let removing = async {
+            // After they are suspects: whoever fetches one from now on is not to find what was there.
+            keys.iter().for_each(|key| inner.spoil(key, now));
+            store.delete_multi(&keys).await
+        };
+        let removed = inner.suspects.while_removing(&keys, removing).await;
         removed.map(|_| ()).map_err(|source| inner.not_removed(source))
     }
 
@@ -191,10 +196,10 @@ where
     /// All are gone in this process, and some may be in the shared store.
     pub async fn clear(&self) -> Result<u64, Error> {
         let inner = &*self.inner;
+        let stamp = inner.shared().map(|_| inner.suspects.add_all());
         inner.local.spoil_all(Instant::now());
         inner.flights.forget_all();
-        let Some(store) = inner.shared() else { return Ok(0) };
-        let stamp = inner.suspects.add_all();
+        let (Some(store), Some(stamp)) = (inner.shared(), stamp) else { return Ok(0) };
         let cleared = store.clear(&format!("{}:", inner.prefix)).await;
         let cleared = cleared.map_err(|source| inner.not_removed(source))?;
         inner.suspects.clear_all(stamp);
@@ -233,9 +238,12 @@ where
         let tags = marked.clone().flatten();
         let written = entries.iter().map(|(_, value)| inner.written(Some(value), &tags, Duration::ZERO));
         let written = written.collect::<Result<Vec<_>, _>>()?;
-        let now = Instant::now();
-        keys.iter().for_each(|key| inner.spoil(key, now));
-        let tickets: Vec<Ticket> = keys.iter().map(|key| inner.local.ticket(key)).collect();
+        let mut tickets: Vec<Ticket> = Vec::new();
+        let mut spoil = || {
+            let now = Instant::now();
+            keys.iter().for_each(|key| inner.spoil(key, now));
+            tickets.extend(keys.iter().map(|key| inner.local.ticket(key)));
+        };
         if let Some(store) = inner.shared() {
             let puts: Vec<Put<'_>> = keys
                 .iter()
@@ -243,6 +251,8 @@ where
                 .map(|(key, (head, bytes))| inner.put(key, *head, bytes, new_version()))
                 .collect();
             let putting = async {
+                // After they are suspects, as in `delete`.
+                spoil();
                 match marked {
                     Some(_) => store.set_multi(&puts).await,
                     None => store.delete_multi(&keys).await.map(|_| ()),
@@ -251,6 +261,8 @@ where
             // What was there before may be until it is known to be gone.
             let put = inner.suspects.while_removing(&keys, putting).await;
             put.map_err(|source| inner.not_removed(source))?;
+        } else {
+            spoil();
         }
         if marked.is_none() {
             return Ok(());

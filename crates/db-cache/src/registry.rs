@@ -6,8 +6,17 @@ use std::sync::{Arc, Weak};
 
 /// What can be made untrue.
 pub(crate) trait Spoil: Send + Sync {
+    #[cfg(feature = "postgres")]
     fn spoil(&self, key: &str);
+    #[cfg(feature = "postgres")]
     fn spoil_all(&self);
+    /// The shared store has something else under a key than before, maybe by our own doing: what is kept goes, and what is
+    /// on its way is not kept. A load that is under way goes on.
+    #[cfg(feature = "redis")]
+    fn changed(&self, key: &str);
+    /// The same with all keys.
+    #[cfg(feature = "redis")]
+    fn changed_all(&self);
 }
 
 /// The open ones, by what their keys begin with; of one name there may be several.
@@ -25,6 +34,7 @@ impl Registry {
     }
 
     /// Makes keys untrue in this process, whichever namespace they are of.
+    #[cfg(feature = "postgres")]
     pub(crate) fn spoil<'k>(&self, keys: impl Iterator<Item = &'k str>) {
         for key in keys {
             self.of_key(key).iter().for_each(|namespace| namespace.spoil(key));
@@ -32,9 +42,25 @@ impl Registry {
     }
 
     /// The same with everything.
+    #[cfg(feature = "postgres")]
     pub(crate) fn spoil_all(&self) {
-        let all: Vec<_> = self.open.lock().values().flatten().filter_map(Weak::upgrade).collect();
-        all.iter().for_each(|namespace| namespace.spoil_all());
+        self.all().iter().for_each(|namespace| namespace.spoil_all());
+    }
+
+    /// A key has changed in the shared store.
+    #[cfg(feature = "redis")]
+    pub(crate) fn changed(&self, key: &str) {
+        self.of_key(key).iter().for_each(|namespace| namespace.changed(key));
+    }
+
+    /// Any may have.
+    #[cfg(feature = "redis")]
+    pub(crate) fn changed_all(&self) {
+        self.all().iter().for_each(|namespace| namespace.changed_all());
+    }
+
+    fn all(&self) -> Vec<Arc<dyn Spoil>> {
+        self.open.lock().values().flatten().filter_map(Weak::upgrade).collect()
     }
 
     fn of_key(&self, key: &str) -> Vec<Arc<dyn Spoil>> {

@@ -13,7 +13,7 @@ use crate::inner::{OVERHEAD_BYTES, new_version};
 use crate::key::{KeyParts, KeyWriter};
 use crate::local::{Fill, Kept, Local, Ticket};
 use crate::record::Tag;
-#[cfg(feature = "postgres")]
+#[cfg(any(feature = "postgres", feature = "redis"))]
 use crate::registry::Spoil;
 use crate::suspects::Suspects;
 #[cfg(feature = "postgres")]
@@ -58,7 +58,7 @@ impl Tags {
         }
     }
 
-    #[cfg(feature = "postgres")]
+    #[cfg(any(feature = "postgres", feature = "redis"))]
     pub(crate) fn prefix(&self) -> &str {
         &self.prefix
     }
@@ -263,12 +263,18 @@ impl Tags {
 
     async fn delete(&self, cache: &Inner, keys: &[String]) -> Result<(), Error> {
         let now = Instant::now();
-        for key in keys {
-            self.marks.spoil(key, now);
-        }
-        let Some(store) = cache.shared.as_deref() else { return Ok(()) };
+        let spoil = || keys.iter().for_each(|key| self.marks.spoil(key, now));
+        let Some(store) = cache.shared.as_deref() else {
+            spoil();
+            return Ok(());
+        };
         let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-        let removed = self.suspects.while_removing(&keys, store.delete_multi(&keys)).await;
+        let removing = async {
+            // After they are suspects: whoever learns one from now on is not to find what was there.
+            spoil();
+            store.delete_multi(&keys).await
+        };
+        let removed = self.suspects.while_removing(&keys, removing).await;
         removed.map(|_| ()).map_err(|source| Error::NotRemoved { source })
     }
 }
@@ -349,13 +355,25 @@ impl Cache {
     }
 }
 
-#[cfg(feature = "postgres")]
+#[cfg(any(feature = "postgres", feature = "redis"))]
 impl Spoil for Tags {
+    #[cfg(feature = "postgres")]
     fn spoil(&self, key: &str) {
         self.marks.spoil(key, Instant::now());
     }
 
+    #[cfg(feature = "postgres")]
     fn spoil_all(&self) {
         self.marks.spoil_all(Instant::now());
+    }
+
+    #[cfg(feature = "redis")]
+    fn changed(&self, key: &str) {
+        self.marks.changed(key, Instant::now());
+    }
+
+    #[cfg(feature = "redis")]
+    fn changed_all(&self) {
+        self.marks.changed_all(Instant::now());
     }
 }

@@ -80,7 +80,7 @@ pub(crate) const DRIVERS: &[Driver] = &[
             "db-testkit",
         ],
     },
-    Driver { names: &["redis", "deadpool-redis", "fred"], users: &["db-cache", "db-store"] },
+    Driver { names: &["redis", "deadpool-redis", "fred"], users: &["db-cache", "db-store", "it"] },
     Driver { names: &["mongodb", "neo4rs"], users: &["db-store"] },
     // One driver and one builder for PostgreSQL are enough; the bench measures us beside the others.
     Driver {

@@ -4,6 +4,7 @@ use super::snapshot::{Snapshot, number};
 use super::{CHANNEL, Seen};
 use crate::cache::Cache;
 use crate::tags::Told;
+use crate::trust::{Teller, Voucher};
 use db_core::PasswordProvider;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use std::sync::Arc;
@@ -64,6 +65,7 @@ pub struct Followed {
 #[derive(Debug)]
 pub struct Following {
     cache: Cache,
+    voucher: Voucher,
     state: watch::Receiver<State>,
     task: AbortHandle,
 }
@@ -100,12 +102,12 @@ impl Cache {
         how: Follow,
     ) -> Following {
         let (tell, state) = watch::channel(State::default());
-        self.inner.trust.end();
+        let voucher = self.inner.trust.begin(Teller::Database);
         self.inner.registry.spoil_all();
-        let follower = Follower { cache: self.clone(), connect, password, how, tell };
+        let follower = Follower { cache: self.clone(), voucher, connect, password, how, tell };
         let applied = self.inner.changes.listen();
         let task = tokio::spawn(follower.run(applied)).abort_handle();
-        Following { cache: self.clone(), state, task }
+        Following { cache: self.clone(), voucher, state, task }
     }
 }
 
@@ -113,7 +115,7 @@ impl Drop for Following {
     fn drop(&mut self) {
         self.task.abort();
         // What is kept was kept for as long as changes would be told.
-        self.cache.inner.trust.forget();
+        self.cache.inner.trust.forget(self.voucher);
         self.cache.inner.registry.spoil_all();
     }
 }
@@ -140,7 +142,7 @@ impl Following {
     /// Whether this process knows of everything that had committed some moments ago: `trust_for` at most.
     #[must_use]
     pub fn is_current(&self) -> bool {
-        self.cache.inner.trust.hears(Instant::now())
+        self.cache.inner.trust.hears(Teller::Database, Instant::now())
     }
 
     /// Ready once it follows for the first time.
@@ -155,6 +157,7 @@ impl Following {
 
 struct Follower {
     cache: Cache,
+    voucher: Voucher,
     connect: PgConnectOptions,
     password: Option<Arc<dyn PasswordProvider>>,
     how: Follow,
@@ -254,7 +257,7 @@ impl Follower {
         }
         *self.cache.inner.heard.lock() = Some(Arc::clone(&snapshot));
         // Everything that had committed when it was looked is known.
-        self.cache.inner.trust.extend(looked, self.how.trust_for);
+        self.cache.inner.trust.extend(self.voucher, looked, self.how.trust_for);
         self.tell.send_modify(|state| {
             state.followed.gaps += u64::from(is_gap);
             // Those of the first look are of before.

@@ -212,7 +212,7 @@ impl Cluster {
     }
 
     /// Asks masters that are known, then the seeds: the first that tells is believed.
-    async fn read_map(self: &Arc<Self>) -> Result<Map, Fault> {
+    pub(crate) async fn read_map(self: &Arc<Self>) -> Result<Map, Fault> {
         let mut addresses = self.map.lock().map.as_ref().map(|map| map.masters()).unwrap_or_default();
         let more: Vec<_> = self.seeds.iter().filter(|seed| !addresses.contains(seed)).cloned().collect();
         addresses.extend(more);

@@ -82,6 +82,18 @@ impl Dialer {
         Ok(Self { to: To::Master(Box::new(sentinels)), connect_timeout: options.connect_timeout })
     }
 
+    /// Where it connects to: the server, or whom the Sentinels call the master.
+    pub(crate) async fn address(&self) -> Result<RedisAddress, Fault> {
+        match &self.to {
+            To::Server(server) => Ok(server.address.clone()),
+            To::Master(sentinels) => sentinels.find(self.connect_timeout).await,
+        }
+    }
+
+    pub(crate) fn has_sentinels(&self) -> bool {
+        matches!(self.to, To::Master(_))
+    }
+
     /// Connects, and hears that it is served. Takes no longer than `connect_timeout` for each of its two steps, finding
     /// the server and reaching it.
     ///

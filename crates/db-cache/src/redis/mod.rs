@@ -17,6 +17,7 @@ mod probe;
 mod slot;
 mod statistics;
 mod streams;
+mod tracking;
 mod wire;
 
 pub use address::RedisAddress;
@@ -24,6 +25,7 @@ pub use breaker::BreakerLimits;
 pub use options::{RedisOptions, RedisOptionsError};
 pub use statistics::RedisStatistics;
 pub use streams::RedisStreams;
+pub use tracking::{Track, Tracked, Tracking};
 
 use async_trait::async_trait;
 use cluster::Cluster;
@@ -53,9 +55,8 @@ const TOLD_CHARS: usize = 80;
 /// one store is enough for a program.
 pub struct RedisStore {
     servers: Fleet,
-    command_timeout: Duration,
-    counts: Arc<Counts>,
     options: RedisOptions,
+    counts: Arc<Counts>,
 }
 
 enum Fleet {
@@ -83,8 +84,7 @@ impl RedisStore {
             Servers::Sentinel { .. } => one(Dialer::to_master(options)?),
             Servers::Cluster { .. } => Fleet::Cluster(Cluster::new(options, &counts)?),
         };
-        let command_timeout = options.command_timeout;
-        Ok(Self { servers, command_timeout, counts, options: options.clone() })
+        Ok(Self { servers, options: options.clone(), counts })
     }
 
     /// What has come of its commands and connections so far.
@@ -94,7 +94,7 @@ impl RedisStore {
     }
 
     fn deadline(&self) -> Instant {
-        Instant::now() + self.command_timeout
+        Instant::now() + self.options.command_timeout
     }
 
     /// Keys that can be asked for by one command.

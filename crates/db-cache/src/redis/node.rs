@@ -5,6 +5,7 @@
 //! it no longer than for an answer. While the breaker is open that task probes, and callers are refused at once.
 
 use super::{
+    address::RedisAddress,
     breaker::Breaker,
     dial::{Dialer, Link},
     fault::{Fault, Meaning},
@@ -99,6 +100,22 @@ impl Node {
             }
         };
         pending.end(answer.ok())
+    }
+
+    /// The server that it is about, as of now.
+    pub(crate) async fn address(&self) -> Result<RedisAddress, Fault> {
+        self.dialer.address().await
+    }
+
+    /// Whether it may be another server at another time.
+    pub(crate) fn has_sentinels(&self) -> bool {
+        self.dialer.has_sentinels()
+    }
+
+    /// Commands from now on go over new connections, to whoever is the master now.
+    pub(crate) fn renew(self: &Arc<Self>) {
+        self.clear();
+        self.connect(0);
     }
 
     /// A connection with its place and its number there; starts making another one if those that are there are busy.
@@ -246,8 +263,7 @@ impl Node {
         }
         *looked = Some(now);
         drop(looked);
-        self.clear();
-        self.connect(0);
+        self.renew();
     }
 
     /// An answer has come; tells whether it is one to the command, and not that nobody is served.

@@ -29,6 +29,8 @@ mod redis_away;
 #[cfg(feature = "redis")]
 mod redis_cluster;
 #[cfg(feature = "redis")]
+mod redis_faults;
+#[cfg(feature = "redis")]
 mod redis_refusals;
 #[cfg(feature = "redis")]
 mod redis_sentinel;
@@ -36,6 +38,16 @@ mod redis_sentinel;
 mod redis_server;
 #[cfg(feature = "redis-tls")]
 mod redis_tls;
+#[cfg(feature = "redis")]
+mod redis_tracking;
+#[cfg(feature = "redis")]
+mod redis_tracking_fleet;
+#[cfg(feature = "redis")]
+mod redis_tracking_loss;
+#[cfg(feature = "redis")]
+mod redis_tracking_model;
+#[cfg(all(feature = "redis", feature = "postgres"))]
+mod redis_tracking_with_commits;
 #[cfg(feature = "redis")]
 mod redis_values;
 mod stale;

@@ -1,7 +1,7 @@
 //! Three masters on one machine: one answer of many, slots that move, nodes that go.
 
 use crate::redis_server::{LONG, Server, get, is_unavailable, options, put, refusal};
-use db_cache::RedisStore;
+use db_cache::{RedisOptions, RedisStore};
 use db_core::{KeyValue, Put, Version};
 use db_testkit::{eventually, key_value_conforms};
 
@@ -14,7 +14,12 @@ const RANGES: [(&str, &str); 3] = [("0", "5460"), ("5461", "10922"), ("10923", "
 
 impl Cluster {
     pub(crate) fn start() -> Self {
-        let arguments = ["--cluster-enabled", "yes", "--cluster-node-timeout", "60000"];
+        Self::with_timeout("60000")
+    }
+
+    /// A master that is away for so many milliseconds has failed.
+    pub(crate) fn with_timeout(millis: &str) -> Self {
+        let arguments = ["--cluster-enabled", "yes", "--cluster-node-timeout", millis];
         let more = ["--cluster-require-full-coverage", "no"];
         let nodes: Vec<_> = RANGES
             .iter()
@@ -35,10 +40,29 @@ impl Cluster {
         Self { nodes }
     }
 
-    pub(crate) fn store(&self) -> RedisStore {
+    /// A replica of one of the masters, in step with it.
+    pub(crate) fn replica(&self, of: usize, timeout_millis: &str) -> Server {
+        let replica = Server::start(&["--cluster-enabled", "yes", "--cluster-node-timeout", timeout_millis]);
+        replica.cli(&["CLUSTER", "MEET", "127.0.0.1", &self.nodes[0].port().to_string()]);
+        replica.until("it is one of them", |text| text == "OK", &["CLUSTER", "REPLICATE", &self.id(of)]);
+        let in_step = |text: &str| text.contains("master_link_status:up");
+        replica.until("it is in step", in_step, &["INFO", "replication"]);
+        let known = format!(":{}@", replica.port());
+        for node in &self.nodes {
+            let is_known =
+                |text: &str| text.lines().any(|line| line.contains(&known) && line.contains("slave"));
+            node.until("it knows the replica", is_known, &["CLUSTER", "NODES"]);
+        }
+        replica
+    }
+
+    pub(crate) fn options(&self) -> RedisOptions {
         let url = format!("redis://127.0.0.1:{}", self.nodes[0].port());
-        let others = self.nodes[1..].iter().map(Server::address);
-        RedisStore::new(&options(&url).cluster(others)).expect("a store")
+        options(&url).cluster(self.nodes[1..].iter().map(Server::address))
+    }
+
+    pub(crate) fn store(&self) -> RedisStore {
+        RedisStore::new(&self.options()).expect("a store")
     }
 
     pub(crate) fn id(&self, node: usize) -> String {

@@ -22,6 +22,14 @@ pub(crate) fn store(sentinel: &Server, more: Vec<RedisAddress>) -> RedisStore {
     RedisStore::new(&options).expect("a store")
 }
 
+/// A master, and a replica that is in step with it.
+pub(crate) fn with_replica() -> (Server, Server) {
+    let master = Server::start(&[]);
+    let replica = Server::start(&["--replicaof", &format!("127.0.0.1 {}", master.port())]);
+    replica.until("it is in step", |text| text.contains("master_link_status:up"), &["INFO", "replication"]);
+    (master, replica)
+}
+
 #[tokio::test]
 async fn a_master_that_became_a_replica_is_left_for_the_new_one() {
     let (old, new) = (Server::start(&[]), Server::start(&[]));
@@ -42,9 +50,7 @@ async fn a_master_that_became_a_replica_is_left_for_the_new_one() {
 
 #[tokio::test]
 async fn a_killed_master_is_followed_by_its_replica() {
-    let mut master = Server::start(&[]);
-    let replica = Server::start(&["--replicaof", &format!("127.0.0.1 {}", master.port())]);
-    replica.until("it is in step", |text| text.contains("master_link_status:up"), &["INFO", "replication"]);
+    let (mut master, replica) = with_replica();
     let sentinel = sentinel(&master);
     let known = |text: &str| text.contains(&replica.port().to_string());
     sentinel.until("it knows the replica", known, &["SENTINEL", "REPLICAS", "main"]);

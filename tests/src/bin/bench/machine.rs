@@ -14,8 +14,10 @@ const CRATES: &[&str] = &[
     "db-query",
     "deadpool",
     "deadpool-postgres",
+    "deadpool-redis",
     "mobc",
     "moka",
+    "redis",
     "sea-query",
     "sea-query-sqlx",
     "sqlx",
@@ -45,13 +47,14 @@ pub(crate) fn machine() -> Machine {
     }
 }
 
-/// The versions by name: rustc, PostgreSQL, and the crates that do the work.
+/// The versions by name: rustc, PostgreSQL, Redis, and the crates that do the work.
 pub(crate) fn versions() -> BTreeMap<String, String> {
     let lock = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.lock");
     let mut versions = crates(&fs::read_to_string(lock).unwrap_or_default());
     let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     versions.insert("rustc".to_owned(), said(Command::new(rustc).arg("--version")));
     versions.insert("PostgreSQL".to_owned(), postgres());
+    versions.insert("Redis".to_owned(), said(Command::new("redis-server").arg("--version")));
     versions
 }
 

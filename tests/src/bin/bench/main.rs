@@ -24,7 +24,7 @@ Areas:
   startup   An ephemeral PostgreSQL: start, first answer, stop; against initdb, pg_ctl and psql by hand
   pool      The pool: a cycle of it, point selects through it, memory, being watched; against deadpool, bb8, sqlx
   query     The builder: processor time and allocations of a statement; against sea-query, sqlx, and no builder at all
-  cache     The cache: a hit in this process, many who miss at once; against moka, and look, load, store by hand
+  cache     The cache: a hit in this process, many who miss at once, Redis; against moka, look, load, store by hand, redis-rs, deadpool
   migrate   Migrations: applying, planning and linting many, writers beside one that waits, a proved backup; against sqlx's migrator
   demo      The demonstration on sources of the cargo registry; against one transaction a task over sqlx's pool
 

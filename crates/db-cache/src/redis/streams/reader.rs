@@ -155,7 +155,7 @@ impl Reader<'_> {
         count: usize,
         block: Duration,
     ) -> Result<Vec<Value>, Fault> {
-        let limit = block.saturating_add(self.hub.store.command_timeout);
+        let limit = block.saturating_add(self.hub.store.options.command_timeout);
         let fault = match timeout(limit, link.wire.several(pipeline, count)).await {
             Ok(Ok(Value::Array(answers))) => return Ok(answers),
             Ok(Ok(_)) => Fault::Refused("an answer that Redis does not give".to_owned()),

@@ -1,4 +1,7 @@
-//! The cache: what a hit costs in this process, and what the source feels when many miss at once.
+//! The cache: what a hit costs in this process, what the source feels when many miss at once, and Redis.
+
+mod redis;
+mod server;
 
 use crate::{
     Failure,
@@ -89,6 +92,7 @@ pub(crate) async fn run() -> Result<Vec<Row>, Failure> {
         fleet.push(stampede(PROCESSES).await?[0]);
     }
     rows.push(Row::new(&FLEET, &fleet, &[]));
+    rows.extend(redis::run().await?);
     Ok(rows)
 }
 
