@@ -35,8 +35,8 @@ pub struct Policy {
     pub compress_from_bytes: Option<usize>,
     /// Room in this process, in bytes; 0 keeps nothing here.
     pub local_bytes: usize,
-    /// The longest that a value is given out of this process without asking the shared store, where there is one and
-    /// nobody tells of changes.
+    /// The longest that a value is given out of this process without asking the shared store, where there is one that does
+    /// not tell of what changes in it: Redis does, to [`Cache::track`](crate::Cache::track).
     pub local_ttl: Duration,
 }
 

@@ -1,9 +1,13 @@
 //! The cache of a handle: where it is kept, and that it hears of what commits make untrue.
 
 use crate::{Database, Error, connect};
-use db_cache::{Builder, Cache, Follow, Following, Policy, PostgresStore, Seen};
+use db_cache::{Cache, Follow, Following, Policy, PostgresStore, Seen};
+#[cfg(feature = "redis")]
+use db_cache::{RedisAddress, RedisOptions, RedisStore, Track, Tracking};
 use db_config::{CacheStore, Config};
-use db_core::{PasswordProvider, Recorder};
+#[cfg(feature = "redis")]
+use db_config::{Pem, RedisMode};
+use db_core::{KeyValue, PasswordProvider, Recorder};
 use db_pool::Pool;
 use parking_lot::Mutex;
 use sqlx::postgres::PgConnectOptions;
@@ -15,6 +19,8 @@ pub(crate) struct Cached {
     connect: PgConnectOptions,
     password: Arc<dyn PasswordProvider>,
     following: Mutex<Option<Arc<Following>>>,
+    #[cfg(feature = "redis")]
+    redis: Option<Redis>,
     #[cfg(feature = "query")]
     pub(crate) queries: crate::query::Queries,
 }
@@ -29,9 +35,18 @@ impl Cached {
         pool: &Pool,
         recorder: Option<Arc<dyn Recorder>>,
     ) -> Result<Self, Error> {
+        #[cfg(feature = "redis")]
+        let redis = match cache {
+            Some(_) => None,
+            None => Redis::of(config)?,
+        };
+        #[cfg(feature = "redis")]
+        let store = redis.as_ref().map(|redis| Arc::clone(&redis.store) as Arc<dyn KeyValue>);
+        #[cfg(not(feature = "redis"))]
+        let store = without_redis(config)?;
         let cache = match cache {
             Some(cache) => cache,
-            None => build(config, pool, recorder)?,
+            None => build(config, store, pool, recorder)?,
         };
         Ok(Self {
             cache,
@@ -39,6 +54,8 @@ impl Cached {
             connect: connect::connect_options(config)?,
             password: Arc::clone(&config.postgres.password),
             following: Mutex::default(),
+            #[cfg(feature = "redis")]
+            redis,
             #[cfg(feature = "query")]
             queries: crate::query::Queries::default(),
         })
@@ -48,6 +65,10 @@ impl Cached {
     pub(crate) fn following(&self) -> Arc<Following> {
         let mut following = self.following.lock();
         let begin = || {
+            #[cfg(feature = "redis")]
+            if let Some(redis) = &self.redis {
+                *redis.tracking.lock() = Some(self.cache.track(&redis.store, Track::default()));
+            }
             let password = Some(Arc::clone(&self.password));
             Arc::new(self.cache.follow_as(self.connect.clone(), password, Follow::default()))
         };
@@ -56,19 +77,26 @@ impl Cached {
 
     pub(crate) fn stop(&self) {
         drop(self.following.lock().take());
+        #[cfg(feature = "redis")]
+        drop(self.redis.as_ref().and_then(|redis| redis.tracking.lock().take()));
     }
 }
 
-fn build(config: &Config, pool: &Pool, recorder: Option<Arc<dyn Recorder>>) -> Result<Cache, Error> {
+fn build(
+    config: &Config,
+    store: Option<Arc<dyn KeyValue>>,
+    pool: &Pool,
+    recorder: Option<Arc<dyn Recorder>>,
+) -> Result<Cache, Error> {
     let application = &config.cache.application;
     let mut builder = Cache::builder(application);
     if let Some(recorder) = recorder {
         builder = builder.recorder(recorder);
     }
-    let builder = match config.cache.store {
-        CacheStore::Postgres => builder.shared(Arc::new(PostgresStore::new(pool.clone()))),
-        CacheStore::Process => builder,
-        _ => in_redis(config, builder)?,
+    let builder = match (config.cache.store, store) {
+        (CacheStore::Postgres, _) => builder.shared(Arc::new(PostgresStore::new(pool.clone()))),
+        (_, Some(store)) => builder.shared(store),
+        (_, None) => builder,
     };
     builder.build().map_err(|_| Error::Unsupported {
         key: "cache.application",
@@ -77,40 +105,50 @@ fn build(config: &Config, pool: &Pool, recorder: Option<Arc<dyn Recorder>>) -> R
     })
 }
 
+/// The store in Redis, and that it tells of what changes there.
 #[cfg(feature = "redis")]
-fn in_redis(config: &Config, builder: Builder) -> Result<Builder, Error> {
-    use db_cache::{RedisAddress, RedisOptions, RedisStore};
-    use db_config::{Pem, RedisMode};
+struct Redis {
+    store: Arc<RedisStore>,
+    tracking: Mutex<Option<Tracking>>,
+}
 
-    let Some(redis) = &config.redis else { return Ok(builder) };
-    let mut options = RedisOptions::from_url(&redis.url)?.max_connections(redis.max_connections);
-    match &redis.root_certificate {
-        Some(Pem::File(path)) => options = options.ca_file(path)?,
-        Some(Pem::Text(text)) => options = options.ca(text.expose())?,
-        None => {}
+#[cfg(feature = "redis")]
+impl Redis {
+    /// Nothing where the configuration wants none.
+    fn of(config: &Config) -> Result<Option<Self>, Error> {
+        let redis = match (config.cache.store, &config.redis) {
+            (CacheStore::Auto | CacheStore::Redis, Some(redis)) => redis,
+            _ => return Ok(None),
+        };
+        let mut options = RedisOptions::from_url(&redis.url)?.max_connections(redis.max_connections);
+        match &redis.root_certificate {
+            Some(Pem::File(path)) => options = options.ca_file(path)?,
+            Some(Pem::Text(text)) => options = options.ca(text.expose())?,
+            None => {}
+        }
+        let nodes: Result<Vec<RedisAddress>, _> = redis.nodes.iter().map(|node| node.parse()).collect();
+        options = match (redis.mode, &redis.master_name) {
+            (RedisMode::Cluster, _) => options.cluster(nodes?),
+            (RedisMode::Sentinel, Some(master)) => options.sentinel(master, nodes?),
+            _ => options,
+        };
+        Ok(Some(Self { store: Arc::new(RedisStore::new(&options)?), tracking: Mutex::default() }))
     }
-    let nodes: Result<Vec<RedisAddress>, _> = redis.nodes.iter().map(|node| node.parse()).collect();
-    options = match (redis.mode, &redis.master_name) {
-        (RedisMode::Cluster, _) => options.cluster(nodes?),
-        (RedisMode::Sentinel, Some(master)) => options.sentinel(master, nodes?),
-        _ => options,
-    };
-    Ok(builder.shared(Arc::new(RedisStore::new(&options)?)))
 }
 
 #[cfg(not(feature = "redis"))]
-fn in_redis(config: &Config, builder: Builder) -> Result<Builder, Error> {
+fn without_redis(config: &Config) -> Result<Option<Arc<dyn KeyValue>>, Error> {
     let why = "this program was built without it, feature `redis` of db-facade";
     match (config.cache.store, &config.redis) {
         (CacheStore::Redis, _) => {
-            Err(Error::Unsupported { key: "cache.store", value: "redis".to_owned(), why })
+            return Err(Error::Unsupported { key: "cache.store", value: "redis".to_owned(), why });
         }
-        (_, Some(redis)) => {
+        (CacheStore::Auto, Some(redis)) => {
             tracing::warn!(redis.url = redis.masked_url, "Redis is not used: {why}");
-            Ok(builder)
         }
-        _ => Ok(builder),
+        _ => {}
     }
+    Ok(None)
 }
 
 impl Database {
@@ -127,8 +165,8 @@ impl Database {
         Policy::fresh_for(self.cached.default_ttl)
     }
 
-    /// Hears from here on of what commits make untrue, over a connection of its own, until the handle is closed; tells whether
-    /// it does within this time. Where it does not, as when the migrations are not applied, it is tried again and again, and
+    /// Hears from here on of what commits make untrue, over a connection of its own, and of what changes in Redis, over
+    /// another, until the handle is closed; tells whether it hears of commits within this time. Where it does not, as when the migrations are not applied, it is tried again and again, and
     /// values have a time of their own meanwhile.
     ///
     /// # Cancel safety
