@@ -14,7 +14,8 @@ pub struct Policy {
     pub jitter: f64,
     /// For how long after that it is given out while it is loaded anew behind the caller's back.
     pub stale_while_revalidate: Duration,
-    /// For how long after that it is given out when the source fails, is slow or is not asked.
+    /// For how long after that it is given out when the source fails, is slow or is not asked. It may be older than a change
+    /// that this process has not heard of, being cut off itself; never than one that it has.
     pub stale_if_error: Duration,
     /// How eagerly a fresh value is loaded anew before its time, by one caller in many: 1 is right for most, 0 is never
     /// (`XFetch`: Vattani, Chierichetti, Lowenstein 2015).

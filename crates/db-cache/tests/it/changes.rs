@@ -202,3 +202,23 @@ async fn nobody_waits_for_a_commit_that_was_rolled_back() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn what_is_no_commits_is_asked_for_again_after_its_time() {
+    fresh_db(async |db| {
+        let (store, source) = (store(), Source::new());
+        let one = process(&db, Some(&store), |_| {}).await;
+        let mut brief = plain(Duration::from_secs(3600));
+        brief.local_ttl = ms(50);
+        let other =
+            Cache::builder("app").shared(Arc::clone(&store) as Arc<dyn KeyValue>).build().expect("a name");
+        let numbers = other.namespace("number", brief).expect("a policy");
+        let following = other.follow(db.url().parse().expect("a URL"), Follow::default());
+        assert!(following.is_following(SOON).await);
+        assert_eq!(read(&numbers, &source).await, Some(1));
+        one.numbers.delete("k").await.expect("the store is there");
+        eventually("the other asks the store again", async || read(&numbers, &source).await == Some(2)).await;
+        assert!(following.is_current());
+    })
+    .await;
+}
