@@ -1,5 +1,6 @@
 //! The cache: what a hit costs in this process, what the source feels when many miss at once, and Redis.
 
+mod query;
 mod redis;
 mod server;
 
@@ -92,6 +93,7 @@ pub(crate) async fn run() -> Result<Vec<Row>, Failure> {
         fleet.push(stampede(PROCESSES).await?[0]);
     }
     rows.push(Row::new(&FLEET, &fleet, &[]));
+    rows.extend(query::run().await?);
     rows.extend(redis::run().await?);
     Ok(rows)
 }
