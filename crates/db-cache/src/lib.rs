@@ -27,6 +27,7 @@ mod clock;
 mod counter;
 mod entry;
 mod error;
+mod fetch;
 mod flight;
 mod inner;
 mod key;

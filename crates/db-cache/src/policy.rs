@@ -3,6 +3,9 @@
 use crate::{Encoding, Error};
 use std::time::Duration;
 
+/// Longer times do not fit where times are added.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
 /// How values of a namespace are kept, loaded and given out when they are old.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -79,7 +82,17 @@ impl Policy {
                 "negative_ttl must be a millisecond at least",
             ),
         ];
-        match wrong.into_iter().find(|(is_wrong, _)| *is_wrong) {
+        let spans = [
+            self.ttl,
+            self.stale_while_revalidate,
+            self.stale_if_error,
+            self.negative_ttl.unwrap_or_default(),
+            self.soft_timeout.unwrap_or_default(),
+            self.hard_timeout,
+            self.local_ttl,
+        ];
+        let is_too_long = (spans.iter().any(|span| *span > LONGEST), "no time may be over a century");
+        match wrong.into_iter().chain([is_too_long]).find(|(is_wrong, _)| *is_wrong) {
             Some((_, reason)) => Err(Error::Policy { namespace: namespace.to_owned(), reason }),
             None => Ok(()),
         }
@@ -156,6 +169,8 @@ mod tests {
             Policy { ttl: ms(0), ..policy },
             Policy { max_loads: 0, ..policy },
             Policy { early_refresh: -1.0, ..policy },
+            Policy { local_ttl: Duration::MAX, ..policy },
+            Policy { stale_if_error: Duration::MAX, ..policy },
         ] {
             assert!(check(&wrong).is_err(), "{wrong:?}");
         }
