@@ -1,26 +1,48 @@
 -- Tables that tell caches of every change, whoever makes it and by whatever program.
 
-ALTER TABLE cache_invalidations ADD COLUMN by_table boolean NOT NULL DEFAULT false;
-COMMENT ON COLUMN cache_invalidations.by_table IS
-    'Told by a table: no process has made it that would remove it from the shared store, so all do that hear of it';
+ALTER TABLE cache_invalidations
+    ADD COLUMN application text NOT NULL GENERATED ALWAYS AS (split_part(keys[1], ':', 1)) STORED,
+    ADD COLUMN marked_until timestamptz;
+COMMENT ON COLUMN cache_invalidations.application IS 'Whose keys they are: all of a row begin with it';
+COMMENT ON COLUMN cache_invalidations.marked_until IS
+    'Until then the shared store gives out none of the keys, as whoever made the change has seen to. '
+    'NULL, as where a table or another program tells: whoever hears of it removes them';
+
+CREATE TABLE cache_stores (
+    application text NOT NULL,
+    CONSTRAINT cache_stores_pkey PRIMARY KEY (application)
+);
+COMMENT ON TABLE cache_stores IS
+    'Applications whose processes share a store: what is untrue stays written down until one of them has removed it there';
 
 -- After each statement on a table that is watched. Whoever may write to the table need not be allowed anything else.
 CREATE FUNCTION cache_table_changed() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
-    told constant text[] := ARRAY[TG_ARGV[0] || ':%tag:table:' || TG_RELID];
+    told constant text := 'cairn.told_' || TG_RELID || '_' || left(md5(TG_ARGV[0]), 8);
+    roots oid[];
 BEGIN
     -- One that has found no row has changed nothing, as far as the server counts; it counts for a session, so that this may be
-    -- told too often, and never too seldom. Of a partitioned table the partitions have the counts, and TRUNCATE has none.
+    -- told too often, and never too seldom. What is changed through a parent is counted at its children, and TRUNCATE not at
+    -- all.
     IF TG_OP <> 'TRUNCATE' AND current_setting('track_counts')::boolean
-        AND (SELECT relkind FROM pg_class WHERE oid = TG_RELID) = 'r'
+        AND (SELECT relkind = 'r' AND NOT relhassubclass FROM pg_class WHERE oid = TG_RELID)
         AND pg_stat_get_xact_tuples_inserted(TG_RELID) + pg_stat_get_xact_tuples_updated(TG_RELID)
             + pg_stat_get_xact_tuples_deleted(TG_RELID) = 0
     THEN
         RETURN NULL;
     END IF;
-    -- Once for a transaction, however many statements it has.
-    IF NOT EXISTS (SELECT FROM cache_invalidations WHERE txid = pg_current_xact_id() AND keys = told) THEN
-        INSERT INTO cache_invalidations (keys, by_table) VALUES (told, true);
+    -- Once for a transaction, however many statements it has. What is set so goes with a savepoint, as the row does; and to
+    -- look whether the row is there would make serializable transactions fail.
+    IF current_setting(told, true) IS DISTINCT FROM pg_current_xact_id()::text THEN
+        PERFORM set_config(told, pg_current_xact_id()::text, true);
+        -- Through a parent its children are changed, and read, so all that are of one have one tag.
+        WITH RECURSIVE above(oid) AS (
+            SELECT TG_RELID
+            UNION SELECT inhparent FROM pg_inherits JOIN above ON inhrelid = above.oid)
+        SELECT array_agg(oid) INTO roots FROM above
+        WHERE NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = above.oid);
+        INSERT INTO cache_invalidations (keys)
+        SELECT array_agg(TG_ARGV[0] || ':%tag:table:' || root) FROM unnest(roots) AS root;
         PERFORM pg_notify('cairn_cache', '');
     END IF;
     RETURN NULL;
@@ -43,7 +65,7 @@ BEGIN
     EXECUTE format(
         'CREATE TRIGGER %I AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s '
         'FOR EACH STATEMENT EXECUTE FUNCTION cache_table_changed(%L)', named, watched, application);
-    -- Restored and replicated changes are changes.
+    -- What a session writes as a replica is a change too.
     EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', watched, named);
 END
 $$;

@@ -49,7 +49,8 @@ where
     E: Into<BoxError> + Send + 'static,
 {
     let deadline = Instant::now() + inner.policy.hard_timeout;
-    let (landed, as_of) = Flight { inner: &inner, route: &route, deadline }.fetch(load).await;
+    let flight = Flight { inner: &inner, route: &route, pilot: &pilot, deadline };
+    let (landed, as_of) = flight.fetch(load).await;
     pilot.land(landed, as_of);
 }
 
@@ -66,6 +67,7 @@ pub(crate) enum Caller {
 struct Flight<'f, V> {
     inner: &'f Inner<V>,
     route: &'f Route,
+    pilot: &'f Pilot<V>,
     deadline: Instant,
 }
 
@@ -140,6 +142,7 @@ where
     /// Asks the shared store, and waits there for those who load.
     async fn turn(&self) -> Turn<V> {
         let inner = self.inner;
+        let patience = Instant::now() + inner.policy.hard_timeout / 2;
         let mut pause = FIRST_LOOK;
         let mut waited = false;
         let mut refusals = 0;
@@ -155,7 +158,7 @@ where
                 Ok(None) => (Expected::Absent, None),
                 Ok(Some((version, found))) => (Expected::Version(version), found),
             };
-            let is_leased = found.as_ref().is_some_and(|found| now < found.head.leased_until);
+            let is_leased = found.as_ref().is_some_and(|found| found.head.is_leased(now));
             if let Some(found) = &found
                 && found.is_fresh(now)
             {
@@ -168,9 +171,14 @@ where
                 }
             }
             if is_leased {
+                let is_mark = found.as_ref().is_some_and(|found| found.head.is_mark());
                 if let Some(old) = found.filter(|found| self.may_be_given_out(found, now)) {
                     self.answered(Answer::Stale);
                     return Turn::Value(old.value, ticket);
+                }
+                // Whoever has announced a commit may be gone; half of the time is left to ask the source ourselves.
+                if is_mark && Instant::now() >= patience {
+                    return self.miss();
                 }
                 if !waited {
                     count(&inner.counters.awaited);
@@ -183,7 +191,14 @@ where
             let version = new_version();
             match self.lease(expected, version, found.as_ref()).await {
                 Ok(true) => {
-                    self.miss();
+                    // Nobody waits for the load of what may be given out meanwhile.
+                    if let Some(old) = found.as_ref().filter(|found| self.may_be_given_out(found, now)) {
+                        let answer = if old.is_fresh(now) { Answer::Shared } else { Answer::Stale };
+                        self.answered(answer);
+                        self.pilot.land(Ok(old.value.clone()), ticket);
+                    } else {
+                        self.miss();
+                    }
                     return Turn::Leased(Lease { version, old: found });
                 }
                 Ok(false) if refusals == MOST_REFUSALS => return self.miss(),
@@ -310,6 +325,7 @@ where
                 // It was made untrue by another process: not here either.
                 Ok(false) => {
                     count(&inner.counters.refused_fills);
+                    inner.local.spoil(&self.route.key, Instant::now());
                     return ticket;
                 }
                 Err(_) => count(&inner.counters.shared_failures),
@@ -341,6 +357,10 @@ where
         };
         let given_back = self.give_back(lease, head).await;
         let as_of = if matches!(given_back, Ok(true)) { proved } else { self.route.ticket };
+        if matches!(given_back, Ok(false)) {
+            // What this process has of before stands in for nobody either.
+            inner.local.spoil(&self.route.key, Instant::now());
+        }
         // Where the store fails, nobody tells that it was made untrue.
         match old.filter(|_| given_back.unwrap_or(true)) {
             Some((_, value)) => {

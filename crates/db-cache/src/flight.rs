@@ -94,7 +94,7 @@ impl<V> Flights<V> {
 
 impl<V> Pilot<V> {
     /// Gives those who wait what came of it. Whoever comes from now on, even one of them again, finds another.
-    pub(crate) fn land(self, landed: Landed<V>, as_of: Ticket) {
+    pub(crate) fn land(&self, landed: Landed<V>, as_of: Ticket) {
         self.leave(&mut self.flights.under_way.lock());
         self.landed.send_replace(Some((landed, Some(as_of))));
     }
@@ -158,6 +158,7 @@ mod tests {
         let Boarding::Joined(second) = board(&flights, "a") else { panic!("somebody loads") };
         assert!(matches!(board(&flights, "b"), Boarding::Full(1)));
         pilot.land(Ok(Some(Arc::new(7))), ticket());
+        drop(pilot);
         for passenger in [first, second] {
             assert_eq!(passenger.landed().await.0.expect("it landed").as_deref(), Some(&7));
         }

@@ -9,6 +9,8 @@ use crate::record::{Codec, Content, Head, Record, Tag, UnixMillis};
 #[cfg(any(feature = "postgres", feature = "redis"))]
 use crate::registry::Spoil;
 use crate::stats::{Answer, Counters, add, count};
+#[cfg(feature = "postgres")]
+use crate::suspects::Stamp;
 use crate::suspects::Suspects;
 use crate::tags::{Asking, Marked};
 use crate::{Error, Policy};
@@ -264,6 +266,16 @@ where
     fn spoil_all(&self) {
         self.local.spoil_all(Instant::now());
         self.flights.forget_all();
+    }
+
+    #[cfg(feature = "postgres")]
+    fn suspect(&self, keys: &[&str]) -> Stamp {
+        self.suspects.add(keys.iter().copied())
+    }
+
+    #[cfg(feature = "postgres")]
+    fn is_removed(&self, keys: &[&str], stamp: Stamp) {
+        self.suspects.clear(keys.iter().copied(), stamp);
     }
 
     #[cfg(feature = "redis")]

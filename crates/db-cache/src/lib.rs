@@ -62,7 +62,7 @@ pub use self::redis::{
 };
 pub use cache::{Builder, Cache};
 #[cfg(feature = "postgres")]
-pub use changes::{Change, ChangeError, Follow, Followed, Following, Ready, Seen};
+pub use changes::{Change, ChangeError, Follow, Followed, Following, Seen};
 pub use counter::Counter;
 pub use entry::Entry;
 pub use error::{Error, LoadError};
@@ -80,5 +80,5 @@ pub use pub_sub::{
 pub use record::Encoding;
 pub use stats::Stats;
 #[cfg(feature = "postgres")]
-pub use tables::{Query, Reads, TableError, TableTag, Untold, Watched, Why};
+pub use tables::{Query, Reads, TableError, TableTag, Told, Untold, Watched, Why};
 pub use tagged::Tagged;

@@ -49,6 +49,8 @@ where
     {
         let inner = &self.inner;
         let key = inner.key(&key).map_err(|error| LoadError::Key(Arc::new(error)))?;
+        // Before anything is looked at.
+        let came = inner.local.ticket(&key);
         let now = Instant::now();
         let is_unchanged = |kept: &Kept<V>| inner.cache.inner.tags.are_unchanged(&kept.tags, now);
         let kept = inner.local.get(&key, now).filter(is_unchanged);
@@ -62,7 +64,7 @@ where
                 return Ok(kept.value.clone());
             }
             let refreshed_until = kept.fresh_until + inner.policy.stale_while_revalidate;
-            let is_true = inner.cache.inner.trust.is_good(kept.ask_after.max(refreshed_until), now)
+            let is_true = inner.cache.inner.trust.is_good(kept.ask_after, now)
                 && inner.cache.inner.tags.are_good(&kept.tags, inner.asking(), now);
             if is_true && kept.fresh_until <= now && now < refreshed_until {
                 inner.answered(Answer::Stale);
@@ -70,12 +72,14 @@ where
                 return Ok(kept.value.clone());
             }
         }
-        let came = inner.local.ticket(&key);
         let landed = match self.start(&key, tags, Caller::Waits, load) {
             Ok(joined) => self.soon(self.landed(&key, tags, came, joined), kept.is_some()).await,
             Err(error) => Some(Err(error)),
         };
-        let old = kept.filter(|kept| Instant::now() < kept.fresh_until + inner.policy.stale_if_error);
+        // Not one that was made untrue meanwhile.
+        let old = kept
+            .filter(|kept| Instant::now() < kept.fresh_until + inner.policy.stale_if_error)
+            .filter(|_| !inner.local.is_untrue(came));
         match (landed, old) {
             (Some(Ok(value)), _) => Ok(value),
             (_, Some(old)) => {

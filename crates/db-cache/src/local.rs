@@ -105,6 +105,11 @@ impl<V> Local<V> {
         spoils.load(SeqCst) != ticket.spoils || changes.load(SeqCst) != ticket.changes
     }
 
+    /// Whether the key may have been made untrue since; what has merely changed in the shared store is not.
+    pub(crate) fn is_untrue(&self, ticket: Ticket) -> bool {
+        self.marks[ticket.stripe].spoils.load(SeqCst) != ticket.spoils
+    }
+
     /// Keeps what was fetched under a ticket, unless that is spoiled; tells whether it was not.
     pub(crate) fn fill(&self, ticket: Ticket, key: &str, fill: Fill<V>, now: Instant) -> bool {
         let Some(entries) = &self.entries else { return !self.is_spoiled(ticket) };

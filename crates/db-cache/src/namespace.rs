@@ -4,7 +4,7 @@ use crate::clock;
 use crate::inner::{Found, Inner, new_version};
 use crate::key::KeyParts;
 use crate::local::Ticket;
-use crate::stats::Answer;
+use crate::stats::{Answer, count};
 use crate::tagged::Tagged;
 use crate::{Error, Policy, Stats};
 use db_core::Put;
@@ -234,7 +234,8 @@ where
         let entries = entries.into_iter().map(entry).collect::<Result<Vec<_>, Error>>()?;
         let keys: Vec<&str> = entries.iter().map(|(key, _)| key.as_str()).collect();
         let marked = inner.cache.inner.tags.marked(inner.asking(), tags).await;
-        let marked = marked.map_err(|source| inner.not_removed(source))?;
+        // Where no mark can be had it is not kept, and what was there is removed all the same.
+        let marked = marked.inspect_err(|_| count(&inner.counters.shared_failures)).ok().flatten();
         let tags = marked.clone().flatten();
         let written = entries.iter().map(|(_, value)| inner.written(Some(value), &tags, Duration::ZERO));
         let written = written.collect::<Result<Vec<_>, _>>()?;

@@ -29,6 +29,8 @@ const LAYOUT: u8 = 1;
 const LAYOUT_WITH_TAGS: u8 = 2;
 const HEAD_BYTES: usize = 34;
 const COMPRESSED: u8 = 128;
+/// Longer than any that is given, and by more than clocks differ.
+const LONGEST_LEASE: Duration = Duration::from_secs(10);
 /// Fast, and most of what there is to gain.
 const ZSTD_LEVEL: i32 = 1;
 
@@ -52,6 +54,18 @@ pub(crate) struct Head {
     /// Who has leave to load it anew has it until then.
     pub(crate) leased_until: UnixMillis,
     pub(crate) load_time: Duration,
+}
+
+impl Head {
+    /// Whether somebody has leave to load it. One that is so long is of another clock, and would keep everybody away.
+    pub(crate) fn is_leased(&self, now: UnixMillis) -> bool {
+        now < self.leased_until && self.leased_until.since(now) <= LONGEST_LEASE
+    }
+
+    /// Whether it only says that a commit is under way: see `Codec::mark`.
+    pub(crate) fn is_mark(&self) -> bool {
+        self.content == Content::Nothing && self.loaded_at == UnixMillis::default()
+    }
 }
 
 /// What there is.

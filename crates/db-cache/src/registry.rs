@@ -1,5 +1,7 @@
 //! The namespaces that are open, for whoever hears of keys that are made untrue.
 
+#[cfg(feature = "postgres")]
+use crate::suspects::Stamp;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
@@ -10,6 +12,12 @@ pub(crate) trait Spoil: Send + Sync {
     fn spoil(&self, key: &str);
     #[cfg(feature = "postgres")]
     fn spoil_all(&self);
+    /// The shared store may have something untrue under these.
+    #[cfg(feature = "postgres")]
+    fn suspect(&self, keys: &[&str]) -> Stamp;
+    /// It has it no more.
+    #[cfg(feature = "postgres")]
+    fn is_removed(&self, keys: &[&str], stamp: Stamp);
     /// The shared store has something else under a key than before, maybe by our own doing: what is kept goes, and what is
     /// on its way is not kept. A load that is under way goes on.
     #[cfg(feature = "redis")]
@@ -47,6 +55,22 @@ impl Registry {
         self.all().iter().for_each(|namespace| namespace.spoil_all());
     }
 
+    /// These keys by who reads them in this process.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn owned<'k>(&self, keys: &[&'k str]) -> Vec<(Arc<dyn Spoil>, Vec<&'k str>)> {
+        let mut by_prefix: HashMap<&str, Vec<&'k str>> = HashMap::new();
+        for key in keys {
+            by_prefix.entry(prefix(key)).or_default().push(key);
+        }
+        let open = self.open.lock();
+        let mut owned = Vec::new();
+        for (prefix, keys) in by_prefix {
+            let owners = open.get(prefix).into_iter().flatten().filter_map(Weak::upgrade);
+            owned.extend(owners.map(|owner| (owner, keys.clone())));
+        }
+        owned
+    }
+
     /// A key has changed in the shared store.
     #[cfg(feature = "redis")]
     pub(crate) fn changed(&self, key: &str) {
@@ -64,8 +88,12 @@ impl Registry {
     }
 
     fn of_key(&self, key: &str) -> Vec<Arc<dyn Spoil>> {
-        // Neither the application's name nor the namespace's has a colon in it, and each is followed by one.
-        let Some((end, _)) = key.match_indices(':').nth(1) else { return Vec::new() };
-        self.open.lock().get(&key[..end]).into_iter().flatten().filter_map(Weak::upgrade).collect()
+        self.open.lock().get(prefix(key)).into_iter().flatten().filter_map(Weak::upgrade).collect()
     }
+}
+
+/// What the keys of its namespace begin with. Neither the application's name nor the namespace's has a colon in it, and each is
+/// followed by one.
+fn prefix(key: &str) -> &str {
+    key.match_indices(':').nth(1).map_or("", |(end, _)| &key[..end])
 }

@@ -7,17 +7,15 @@
 
 use crate::Error;
 use crate::cache::{Cache, Inner};
-#[cfg(feature = "postgres")]
-use crate::changes::Snapshot;
 use crate::inner::{OVERHEAD_BYTES, new_version};
 use crate::key::{KeyParts, KeyWriter};
 use crate::local::{Fill, Kept, Local, Ticket};
 use crate::record::Tag;
 #[cfg(any(feature = "postgres", feature = "redis"))]
 use crate::registry::Spoil;
-use crate::suspects::Suspects;
 #[cfg(feature = "postgres")]
-use db_core::Stored;
+use crate::suspects::Stamp;
+use crate::suspects::Suspects;
 use db_core::{Expected, KeyValueError, Put, Version};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -234,33 +232,6 @@ impl Tags {
         self.marks.fill(ticket, key, Fill { kept, weight: key.len() + OVERHEAD_BYTES, until }, now);
     }
 
-    /// Removes from the shared store what tables have told to be untrue, but for marks that were begun by whoever had heard of
-    /// it. Where it does not answer they are removed before anything is read there. Tells whether they are.
-    #[cfg(feature = "postgres")]
-    pub(crate) async fn remove_untrue(&self, cache: &Inner, told: &[Told<'_>]) -> bool {
-        let Some(store) = cache.shared.as_deref().filter(|_| !told.is_empty()) else { return true };
-        let mut keys: Vec<&str> = told.iter().map(|told| told.key).collect();
-        keys.sort_unstable();
-        keys.dedup();
-        let removing = async {
-            let stored = store.get_multi(&keys).await?;
-            let is_untrue = |key: &str, stored: &Stored| {
-                let heard = Heard::of(&stored.value);
-                told.iter().any(|told| told.key == key && !heard.has(told.txid))
-            };
-            let stored = keys.iter().copied().zip(&stored);
-            let untrue = stored
-                .filter_map(|(key, stored)| stored.as_ref().filter(|it| is_untrue(key, it)).map(|_| key));
-            let untrue: Vec<&str> = untrue.collect();
-            if untrue.is_empty() { Ok(0) } else { store.delete_multi(&untrue).await }
-        };
-        let removed = self.suspects.while_removing(&keys, removing).await;
-        if let Err(error) = &removed {
-            tracing::warn!(error = %error, "the shared store may still have tags that are untrue");
-        }
-        removed.is_ok()
-    }
-
     async fn delete(&self, cache: &Inner, keys: &[String]) -> Result<(), Error> {
         let now = Instant::now();
         let spoil = || keys.iter().for_each(|key| self.marks.spoil(key, now));
@@ -279,34 +250,10 @@ impl Tags {
     }
 }
 
-/// That a transaction has changed what has this tag.
-#[cfg(feature = "postgres")]
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Told<'k> {
-    pub(crate) key: &'k str,
-    /// `None` for one of which only that it was before is known.
-    pub(crate) txid: Option<u64>,
-}
-
-/// What whoever began a mark had heard of by then.
-#[cfg(feature = "postgres")]
-struct Heard(Option<Snapshot>);
-
-#[cfg(feature = "postgres")]
-impl Heard {
-    fn of(mark: &[u8]) -> Self {
-        Self(str::from_utf8(mark).ok().and_then(|text| Snapshot::parse(text).ok()))
-    }
-
-    fn has(&self, txid: Option<u64>) -> bool {
-        matches!((&self.0, txid), (Some(snapshot), Some(txid)) if snapshot.has(txid))
-    }
-}
-
 /// As it is kept beside a mark that is begun now; nothing where changes are not followed.
 #[cfg(feature = "postgres")]
 fn heard(cache: &Inner) -> String {
-    cache.heard.lock().as_ref().map(|snapshot| snapshot.text().to_owned()).unwrap_or_default()
+    cache.heard.lock().as_ref().map(|snapshot| snapshot.mark()).unwrap_or_default()
 }
 
 #[cfg(not(feature = "postgres"))]
@@ -365,6 +312,16 @@ impl Spoil for Tags {
     #[cfg(feature = "postgres")]
     fn spoil_all(&self) {
         self.marks.spoil_all(Instant::now());
+    }
+
+    #[cfg(feature = "postgres")]
+    fn suspect(&self, keys: &[&str]) -> Stamp {
+        self.suspects.add(keys.iter().copied())
+    }
+
+    #[cfg(feature = "postgres")]
+    fn is_removed(&self, keys: &[&str], stamp: Stamp) {
+        self.suspects.clear(keys.iter().copied(), stamp);
     }
 
     #[cfg(feature = "redis")]

@@ -12,13 +12,17 @@ use db_pool::Pool;
 use parking_lot::Mutex;
 use sqlx::postgres::PgConnectOptions;
 use std::{sync::Arc, time::Duration};
+use tokio::time::Instant;
 
 pub(crate) struct Cached {
     pub(crate) cache: Cache,
     pub(crate) default_ttl: Duration,
     connect: PgConnectOptions,
     password: Arc<dyn PasswordProvider>,
-    following: Mutex<Option<Arc<Following>>>,
+    /// How long a statement may take, where that is bounded: to be let in, and to be answered.
+    #[cfg(feature = "query")]
+    pub(crate) load_timeout: Option<Duration>,
+    state: Mutex<State>,
     #[cfg(feature = "redis")]
     redis: Option<Redis>,
     #[cfg(feature = "query")]
@@ -53,7 +57,9 @@ impl Cached {
             default_ttl: config.redis.as_ref().map_or(DEFAULT_TTL, |redis| redis.default_ttl),
             connect: connect::connect_options(config)?,
             password: Arc::clone(&config.postgres.password),
-            following: Mutex::default(),
+            #[cfg(feature = "query")]
+            load_timeout: config.query.timeout.map(|limit| limit + config.pool.acquire_timeout),
+            state: Mutex::default(),
             #[cfg(feature = "redis")]
             redis,
             #[cfg(feature = "query")]
@@ -61,25 +67,57 @@ impl Cached {
         })
     }
 
-    /// Begins to follow, unless it does.
-    pub(crate) fn following(&self) -> Arc<Following> {
-        let mut following = self.following.lock();
-        let begin = || {
+    /// Begins to follow, unless it does; `None` once the handle is closed.
+    pub(crate) fn following(&self) -> Option<Arc<Following>> {
+        Some(self.since()?.1)
+    }
+
+    /// The same, and since when.
+    fn since(&self) -> Option<(Instant, Arc<Following>)> {
+        let mut state = self.state.lock();
+        if matches!(*state, State::Idle) {
             #[cfg(feature = "redis")]
             if let Some(redis) = &self.redis {
                 *redis.tracking.lock() = Some(self.cache.track(&redis.store, Track::default()));
             }
             let password = Some(Arc::clone(&self.password));
-            Arc::new(self.cache.follow_as(self.connect.clone(), password, Follow::default()))
-        };
-        Arc::clone(following.get_or_insert_with(begin))
+            let following = self.cache.follow_as(self.connect.clone(), password, Follow::default());
+            *state = State::Follows { since: Instant::now(), following: Arc::new(following) };
+        }
+        match &*state {
+            State::Follows { since, following } => Some((*since, Arc::clone(following))),
+            State::Idle | State::Closed => None,
+        }
+    }
+
+    /// Whether it hears of changes at present. Whoever comes first waits for that, until so long after it began to listen.
+    #[cfg(feature = "query")]
+    pub(crate) async fn is_current(&self, first: Duration) -> bool {
+        let Some((since, following)) = self.since() else { return false };
+        if following.is_current() {
+            return true;
+        }
+        following.is_following(first.saturating_sub(since.elapsed())).await && following.is_current()
     }
 
     pub(crate) fn stop(&self) {
-        drop(self.following.lock().take());
+        *self.state.lock() = State::Closed;
         #[cfg(feature = "redis")]
         drop(self.redis.as_ref().and_then(|redis| redis.tracking.lock().take()));
     }
+}
+
+/// Whether changes are heard of.
+#[derive(Default)]
+enum State {
+    #[default]
+    Idle,
+    Follows {
+        since: Instant,
+        following: Arc<Following>,
+    },
+    /// The handle is closed, and its clones with it.
+    Closed,
 }
 
 fn build(
@@ -175,15 +213,21 @@ impl Database {
     /// # Panics
     /// Outside a tokio runtime.
     pub async fn follow_changes(&self, within: Duration) -> bool {
-        self.cached.following().is_following(within).await
+        match self.cached.following() {
+            Some(following) => following.is_following(within).await,
+            None => false,
+        }
     }
 
     /// Ready once what this process caches is no older than this transaction, whose number [`Seen::of`] tells or
-    /// [`Ready::committed`](db_cache::Ready::committed); within this time, else `false`, and then the database is to be asked.
+    /// [`Change::committed`](db_cache::Change::committed); within this time, else `false`, and then the database is to be asked.
     ///
     /// # Cancel safety
     /// Nothing is changed.
     pub async fn has_seen(&self, seen: Seen, within: Duration) -> bool {
-        self.cached.following().has_seen(seen, within).await
+        match self.cached.following() {
+            Some(following) => following.has_seen(seen, within).await,
+            None => false,
+        }
     }
 }

@@ -1,8 +1,7 @@
 //! Statements whose answers are kept until a commit changes what they read.
 
 use crate::{Database, Error};
-use db_cache::{Namespace, Policy, Reads, TableTag};
-use db_pool::Pool;
+use db_cache::{LoadError, Namespace, Policy, Reads, Told};
 use db_query::Statement;
 use parking_lot::Mutex;
 use serde::{Serialize, de::DeserializeOwned};
@@ -23,14 +22,18 @@ use tokio::time::{Instant, timeout};
 /// What keys of answers begin with, after the application.
 const NAMESPACE: &str = "query";
 /// Room in this process for the answers of one type that are fresh for one time.
-const LOCAL_BYTES: usize = 8 << 20;
+const LOCAL_BYTES: usize = 4 << 20;
 /// How long the first of all statements waits until changes are followed; then it is not cached.
 const FIRST_LOOK: Duration = Duration::from_secs(2);
 /// For how long it is taken for granted what a statement reads.
 const KNOWN_FOR: Duration = Duration::from_secs(60);
 const LEARN_WITHIN: Duration = Duration::from_secs(1);
-/// Statements, and kinds of answers, of which something is known. With more of them all is learnt anew.
+/// Statements of which something is known. With more of them all is learnt anew.
 const MOST: usize = 4_096;
+/// Kinds of answers, by their type and the time for which they are fresh; of more none are kept.
+const MOST_KINDS: usize = 64;
+/// Where nothing bounds a statement.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
 /// A statement about to be run: see [`Database::query`].
 #[must_use = "nothing runs before `all`, `one` or `optional` is called"]
@@ -60,7 +63,7 @@ pub(crate) struct Queries {
 #[derive(Clone)]
 struct Known {
     /// `None` where not all of what it reads tells of its changes.
-    tags: Option<Arc<[TableTag]>>,
+    told: Option<Arc<Told>>,
     until: Instant,
 }
 
@@ -125,6 +128,9 @@ impl<'q> Query<'q> {
     /// The same, whose answer is kept under its text and values for this time at most, and is untrue at the first commit
     /// that changes a table which it reads, by whatever program.
     ///
+    /// A change of the schema (a view that is replaced, a partition that is attached) is heard of within a minute.
+    /// What serde skips is not kept.
+    ///
     /// For that the tables must be watched ([`Cache::watch_tables`](db_cache::Cache::watch_tables), `db cache watch`); views
     /// are looked through, and changes are followed from the first use on. Where a table is not watched, a function may
     /// answer otherwise the next time, or changes are not heard of at present, the statement runs as if this had not been
@@ -147,14 +153,17 @@ impl Cached<'_> {
     where
         T: for<'r> FromRow<'r, PgRow> + Serialize + DeserializeOwned + Send + Sync + 'static,
     {
-        let Some((namespace, key, tags)) = self.place::<Vec<T>>().await else {
+        let Some(place) = self.place::<Vec<T>>().await else {
             return self.query.all().await.map(Arc::new);
         };
         let (pool, statement) = (self.query.db.pool().clone(), self.query.statement.clone());
         let load = move || async move { pool.run(statement).all::<T>().await.map(Some) };
-        let rows = load_with(&namespace, &tags, key, load).await?;
-        // A load always has some, if none.
-        Ok(rows.unwrap_or_default())
+        match place.load(load).await {
+            // A load always has some, if none.
+            Ok(Some(rows)) => Ok(rows.unwrap_or_default()),
+            Ok(None) => self.query.all().await.map(Arc::new),
+            Err(error) => Err(error),
+        }
     }
 
     /// The first row, if there is one.
@@ -168,32 +177,31 @@ impl Cached<'_> {
     where
         T: for<'r> FromRow<'r, PgRow> + Serialize + DeserializeOwned + Send + Sync + 'static,
     {
-        let Some((namespace, key, tags)) = self.place::<T>().await else {
+        let Some(place) = self.place::<T>().await else {
             return Ok(self.query.optional().await?.map(Arc::new));
         };
-        let (pool, statement): (Pool, _) = (self.query.db.pool().clone(), self.query.statement.clone());
+        let (pool, statement) = (self.query.db.pool().clone(), self.query.statement.clone());
         let load = move || async move { pool.run(statement).optional::<T>().await };
-        load_with(&namespace, &tags, key, load).await
+        match place.load(load).await? {
+            Some(row) => Ok(row),
+            None => Ok(self.query.optional().await?.map(Arc::new)),
+        }
     }
 
     /// Where its answer is kept; `None` where it may not be.
-    async fn place<V>(&self) -> Option<(Namespace<V>, String, Arc<[TableTag]>)>
+    async fn place<V>(&self) -> Option<Place<V>>
     where
         V: Serialize + DeserializeOwned + Send + Sync + 'static,
     {
         let Query { db, statement } = self.query;
         let found = async {
             let digest = statement.digest()?;
-            let following = db.cached.following();
-            if !following.is_current() && !following.is_following(FIRST_LOOK).await {
+            if !db.cached.is_current(FIRST_LOOK).await {
                 return None;
             }
-            // It may have followed once and be cut off now.
-            if !following.is_current() {
-                return None;
-            }
-            let tags = db.cached.queries.tags(db, statement).await?;
-            Some((db.cached.queries.namespace::<V>(db, self.ttl)?, key::<V>(digest), tags))
+            let told = db.cached.queries.told(db, statement).await?;
+            let namespace = db.cached.queries.namespace::<V>(db, self.ttl)?;
+            Some(Place { namespace, key: key::<V>(digest, &told), told })
         };
         let found = found.await;
         if found.is_none() {
@@ -203,28 +211,37 @@ impl Cached<'_> {
     }
 }
 
-async fn load_with<V, F, L>(
-    namespace: &Namespace<V>,
-    tags: &[TableTag],
+/// Where an answer is kept.
+struct Place<V> {
+    namespace: Namespace<V>,
     key: String,
-    load: F,
-) -> Result<Option<Arc<V>>, Error>
-where
-    V: Serialize + DeserializeOwned + Send + Sync + 'static,
-    F: FnOnce() -> L + Send + 'static,
-    L: Future<Output = Result<Option<V>, db_pool::Error>> + Send + 'static,
-{
-    let loaded = match namespace.tagged(tags) {
-        Ok(tagged) => tagged.get_or_load(key, load).await,
-        // It reads more tables than a value may have tags.
-        Err(_) => return load().await.map(|value| value.map(Arc::new)).map_err(Error::Query),
-    };
-    Ok(loaded?)
+    told: Arc<Told>,
 }
 
-/// One type of answer is not read as another.
-fn key<V>(digest: [u8; 32]) -> String {
-    let hash = Sha256::new().chain_update(digest).chain_update(type_name::<V>()).finalize();
+impl<V> Place<V>
+where
+    V: Serialize + DeserializeOwned + Send + Sync + 'static,
+{
+    /// `None` where the database is to be asked as if nothing were kept.
+    async fn load<F, L>(&self, load: F) -> Result<Option<Option<Arc<V>>>, Error>
+    where
+        F: FnOnce() -> L + Send + 'static,
+        L: Future<Output = Result<Option<V>, db_pool::Error>> + Send + 'static,
+    {
+        // It may read more tables than a value may have tags.
+        let Ok(tagged) = self.namespace.tagged(&self.told.tags) else { return Ok(None) };
+        match tagged.get_or_load(&self.key, load).await {
+            Ok(value) => Ok(Some(value)),
+            Err(LoadError::Shed { .. } | LoadError::TimedOut { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// One type of answer is not read as another, nor what was asked with other rights, in other schemas or of other tables.
+fn key<V>(digest: [u8; 32], told: &Told) -> String {
+    let asked = format!("{} {:?} {}", type_name::<V>(), told.tags, told.scope);
+    let hash = Sha256::new().chain_update(digest).chain_update(asked).finalize();
     hash.iter().fold(String::with_capacity(64), |mut key, byte| {
         use fmt::Write;
         // A String takes every write.
@@ -234,20 +251,29 @@ fn key<V>(digest: [u8; 32]) -> String {
 }
 
 impl Queries {
-    /// The tags of all that it reads; `None` where not all of it tells of its changes.
-    async fn tags(&self, db: &Database, statement: &Statement) -> Option<Arc<[TableTag]>> {
+    /// What all that it reads is told by; `None` where not all of it tells of its changes, or nobody knows yet.
+    async fn told(&self, db: &Database, statement: &Statement) -> Option<Arc<Told>> {
         let now = Instant::now();
-        if let Some(known) = self.known.lock().get(statement.sql()).filter(|known| now < known.until) {
-            return known.tags.clone();
+        {
+            let mut known = self.known.lock();
+            if known.len() >= MOST {
+                known.clear();
+            }
+            match known.get_mut(statement.sql()) {
+                Some(known) if now < known.until => return known.told.clone(),
+                // One learns, and the others go on with what was known.
+                Some(known) => known.until = now + LEARN_WITHIN,
+                None => {
+                    known.insert(statement.sql().into(), Known { told: None, until: now + LEARN_WITHIN });
+                }
+            }
         }
-        let tags = timeout(LEARN_WITHIN, learn(db, statement)).await.ok()??;
-        let tags = tags.ok().map(Arc::from);
-        let mut known = self.known.lock();
-        if known.len() >= MOST {
-            known.clear();
-        }
-        known.insert(statement.sql().into(), Known { tags: tags.clone(), until: now + KNOWN_FOR });
-        tags
+        let told = timeout(LEARN_WITHIN, learn(db, statement)).await.ok()??;
+        let told = told.ok().map(Arc::new);
+        self.known
+            .lock()
+            .insert(statement.sql().into(), Known { told: told.clone(), until: now + KNOWN_FOR });
+        told
     }
 
     fn namespace<V>(&self, db: &Database, ttl: Duration) -> Option<Namespace<V>>
@@ -259,24 +285,27 @@ impl Queries {
         if let Some(known) = namespaces.get(&id) {
             return known.downcast_ref::<Namespace<V>>().cloned();
         }
+        if namespaces.len() >= MOST_KINDS {
+            return None;
+        }
         let mut policy = Policy::fresh_for(ttl);
         policy.local_bytes = LOCAL_BYTES;
         // It is known that there is no row, too.
         policy.negative_ttl = Some(ttl);
+        // The pool lets in as many as it can serve, and each waits as it would without a cache.
+        policy.max_loads = usize::MAX;
+        policy.hard_timeout = db.cached.load_timeout.unwrap_or(LONGEST);
         let namespace = db.cache().namespace::<V>(NAMESPACE, policy);
         let namespace = namespace.inspect_err(|error| tracing::warn!(error = %error, "not cached")).ok()?;
-        if namespaces.len() >= MOST {
-            namespaces.clear();
-        }
         namespaces.insert(id, Arc::new(namespace.clone()));
         Some(namespace)
     }
 }
 
 /// What the statement reads, by the catalogue; nothing where that cannot be asked.
-async fn learn(db: &Database, statement: &Statement) -> Option<Result<Vec<TableTag>, ()>> {
+async fn learn(db: &Database, statement: &Statement) -> Option<Result<Told, ()>> {
     let touches = statement.touches();
-    if touches.iter().any(|touch| touch.access.is_write()) {
+    if touches.iter().any(|touch| touch.access.is_write()) || statement.asks_for_the_time() {
         return Some(Err(()));
     }
     let relations: Vec<&str> = touches.iter().map(|touch| touch.table.as_str()).collect();
@@ -285,7 +314,7 @@ async fn learn(db: &Database, statement: &Statement) -> Option<Result<Vec<TableT
     let query = db_cache::Query { relations: &relations, functions: &functions };
     let mut lease = db.pool().acquire().await.ok()?;
     match db.cache().reads(&mut lease, query).await.ok()? {
-        Reads::Told(tags) => Some(Ok(tags)),
+        Reads::Told(told) => Some(Ok(told)),
         Reads::Untold(untold) => {
             let why = untold.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
             tracing::warn!(sql = statement.sql(), "not cached: {why}");

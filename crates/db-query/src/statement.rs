@@ -70,6 +70,13 @@ impl Statement {
         functions(&self.state)
     }
 
+    /// Whether it asks the server for the time, by [`now`](crate::now) or [`clock_timestamp`](crate::clock_timestamp): then its
+    /// answer is another one a moment later, though nothing has changed.
+    #[must_use]
+    pub fn asks_for_the_time(&self) -> bool {
+        self.state.asks_for_the_time
+    }
+
     /// Whether it may run on a replica: it writes nothing, locks nothing, and calls no function by a name that only the
     /// server knows.
     #[must_use]

@@ -47,6 +47,7 @@ pub(crate) struct State {
     pub(crate) parents: SmallVec<[u8; 8]>,
     /// The scope of what is being written.
     pub(crate) scope: u8,
+    pub(crate) asks_for_the_time: bool,
     pub(crate) error: Option<Box<BuildError>>,
 }
 
@@ -62,6 +63,7 @@ impl Default for State {
             derived: Vec::new(),
             parents: SmallVec::from_slice(&[0]),
             scope: 0,
+            asks_for_the_time: false,
             error: None,
         }
     }

@@ -7,13 +7,15 @@
 
 mod applied;
 mod follow;
+mod follower;
+mod removal;
 mod snapshot;
 mod write;
 
 pub(crate) use applied::Applied;
 pub use follow::{Follow, Followed, Following};
 pub(crate) use snapshot::Snapshot;
-pub use write::{Change, ChangeError, Ready, Seen};
+pub use write::{Change, ChangeError, Seen};
 
 /// The bell. Its sound says nothing: what it is about is in the table.
 const CHANNEL: &str = "cairn_cache";

@@ -14,15 +14,18 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 const WRITE: &str = "WITH made AS ( \
-        INSERT INTO cache_invalidations (keys, applied_at) \
-        VALUES ($1, CASE WHEN $2 THEN NULL ELSE clock_timestamp() END) RETURNING id, txid) \
+        INSERT INTO cache_invalidations (keys, marked_until) \
+        VALUES ($1, clock_timestamp() + $2 * interval '1 second') RETURNING id, txid) \
     SELECT id, txid::text, pg_notify($3, '')::text FROM made";
 
 /// For how long the shared store gives a key to nobody while a commit is under way; longer than a commit takes.
 const UNDER_WAY: Duration = Duration::from_secs(5);
+/// By how much less than that others rely on it.
+const MARGIN: Duration = Duration::from_secs(1);
 
-/// Keys that a transaction makes untrue once it commits, written down in it. If this is dropped nothing is lost: every process
-/// hears of the commit, and what the shared store has is removed a little later.
+/// Keys that a transaction makes untrue once it commits, written down in it. Until then the shared store gives out none of
+/// them, and takes none, for some seconds: a process that hears of the commit sooner than they are removed from there would
+/// read them again. If this is dropped nothing is lost: every process hears of the commit.
 ///
 /// ```no_run
 /// # async fn example(users: db_cache::Namespace<String>, mut conn: sqlx::PgConnection) -> Result<(), Box<dyn std::error::Error>> {
@@ -30,26 +33,19 @@ const UNDER_WAY: Duration = Duration::from_secs(5);
 ///
 /// let mut tx = conn.begin().await?;
 /// sqlx::query("UPDATE users SET name = 'Ada' WHERE id = 7").execute(&mut *tx).await?;
-/// let change = users.change(&mut tx, [7]).await?.ready().await;
+/// // Last before the commit: others wait for the key from here on.
+/// let change = users.change(&mut tx, [7]).await?;
 /// tx.commit().await?;
 /// let seen = change.committed().await?;
 /// # let _ = seen; Ok(()) }
 /// ```
 #[derive(Debug)]
-#[must_use = "call `ready` before the commit, so that nobody reads from the shared store what it makes untrue"]
+#[must_use = "call `committed` after the commit, or `rolled_back`: until then others wait for the keys"]
 pub struct Change {
     cache: Cache,
     keys: Vec<String>,
     row: i64,
     seen: Seen,
-}
-
-/// The same, with the shared store giving out none of its keys for the seconds that a commit may take: a process that hears
-/// of the commit sooner than they are removed from there would read them again.
-#[derive(Debug)]
-#[must_use = "call `committed` after the commit, or `rolled_back`: until then others wait for the keys"]
-pub struct Ready {
-    change: Change,
 }
 
 /// A transaction whose changes somebody has seen: what they read from then on must not be older.
@@ -103,7 +99,8 @@ where
     V: Serialize + DeserializeOwned + Send + Sync + 'static,
 {
     /// Makes keys untrue at the commit of this transaction, and not before: in every process that follows
-    /// ([`Cache::follow`]), and in the store that they share. One statement.
+    /// ([`Cache::follow`]), and in the store that they share. One statement, after a round trip to the store. To be called last
+    /// before the commit: others wait for the keys from then on, for five seconds at most.
     ///
     /// # Errors
     /// [`ChangeError`]; then the transaction has failed.
@@ -139,38 +136,39 @@ impl Cache {
 }
 
 async fn written(cache: &Cache, tx: &mut PgConnection, keys: Vec<String>) -> Result<Change, ChangeError> {
-    let (row, txid, _): (i64, String, Option<String>) =
-        sqlx::query_as(WRITE).bind(&keys).bind(cache.shared().is_some()).bind(CHANNEL).fetch_one(tx).await?;
+    let began = Instant::now();
+    let is_marked = mark(cache, &keys).await;
+    let left = (UNDER_WAY - MARGIN).saturating_sub(began.elapsed());
+    let written = sqlx::query_as(WRITE)
+        .bind(&keys)
+        .bind(is_marked.then_some(left.as_secs_f64()))
+        .bind(CHANNEL)
+        .fetch_one(tx);
+    let (row, txid, _): (i64, String, Option<String>) = written.await?;
     let seen = txid.parse().map(Seen).map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
     Ok(Change { cache: cache.clone(), keys, row, seen })
 }
 
-impl Change {
-    /// To be called right before the commit: from now on the shared store gives out none of the keys, and takes none. One
-    /// round trip; where it fails, a process that hears of the commit may read the old value there for some moments more.
-    ///
-    /// # Cancel safety
-    /// Others may wait for the keys for some seconds.
-    pub async fn ready(self) -> Ready {
-        if let Some(store) = self.cache.shared() {
-            let mark = Codec::mark(clock::millis(Instant::now()).after(UNDER_WAY));
-            let put = |key| Put { key, value: &mark, version: new_version(), ttl: UNDER_WAY };
-            let puts: Vec<Put<'_>> = self.keys.iter().map(|key| put(key.as_str())).collect();
-            if let Err(error) = store.set_multi(&puts).await {
-                tracing::warn!(error = %error, "the shared store may give out for some moments what a commit makes untrue");
-            }
-        }
-        Ready { change: self }
+/// Has the shared store give out none of these for a while, nor take one; tells whether it does.
+async fn mark(cache: &Cache, keys: &[String]) -> bool {
+    let Some(store) = cache.shared() else { return false };
+    let mark = Codec::mark(clock::millis(Instant::now()).after(UNDER_WAY));
+    let put = |key| Put { key, value: &mark, version: new_version(), ttl: UNDER_WAY };
+    let puts: Vec<Put<'_>> = keys.iter().map(|key| put(key.as_str())).collect();
+    let marked = store.set_multi(&puts).await;
+    if let Err(error) = &marked {
+        tracing::warn!(error = %error, "the shared store is not told of a commit that is under way");
     }
+    marked.is_ok()
+}
 
+impl Change {
     /// What it will have made untrue, should it commit.
     #[must_use]
     pub fn seen(&self) -> Seen {
         self.seen
     }
-}
 
-impl Ready {
     /// To be called after the commit: this process and the shared store have them no more when it is ready. Pass on what it
     /// answers with to whoever is told of the change, and they call [`Following::has_seen`](crate::Following::has_seen).
     ///
@@ -180,7 +178,7 @@ impl Ready {
     /// # Cancel safety
     /// They are gone in this process, and will be in the others.
     pub async fn committed(self) -> Result<Seen, Error> {
-        let Change { cache, keys, row, seen } = self.change;
+        let Self { cache, keys, row, seen } = self;
         cache.inner.registry.spoil(keys.iter().map(String::as_str));
         if let Some(store) = cache.shared() {
             let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
@@ -198,8 +196,8 @@ impl Ready {
     /// # Cancel safety
     /// They are given out again after some seconds.
     pub async fn rolled_back(self) {
-        if let Some(store) = self.change.cache.shared() {
-            let keys: Vec<&str> = self.change.keys.iter().map(String::as_str).collect();
+        if let Some(store) = self.cache.shared() {
+            let keys: Vec<&str> = self.keys.iter().map(String::as_str).collect();
             // Where it does not answer, its marks end by themselves.
             let _ = store.delete_multi(&keys).await;
         }

@@ -7,5 +7,5 @@
 mod reads;
 mod watch;
 
-pub use reads::{Query, Reads, TableTag, Untold, Why};
+pub use reads::{Query, Reads, TableTag, Told, Untold, Why};
 pub use watch::{TableError, Watched};

@@ -14,25 +14,50 @@ const READS: &str = "WITH RECURSIVE named AS ( \
     reads(oid) AS ( \
         SELECT oid FROM named WHERE oid IS NOT NULL \
         UNION SELECT behind.oid FROM reads CROSS JOIN LATERAL ( \
+            SELECT inhparent AS oid FROM pg_inherits WHERE inhrelid = reads.oid UNION ALL \
             SELECT refobjid AS oid FROM pg_rewrite \
                 JOIN pg_depend ON classid = 'pg_rewrite'::regclass AND objid = pg_rewrite.oid \
                     AND refclassid = 'pg_class'::regclass AND refobjid <> ev_class \
                 JOIN pg_class AS of ON of.oid = ev_class AND of.relkind = 'v' \
             WHERE ev_class = reads.oid \
             UNION ALL SELECT inhrelid FROM pg_inherits WHERE inhparent = reads.oid) AS behind) \
-    SELECT reads.oid::bigint, reads.oid::regclass::text, relkind::text, relpersistence::text, relrowsecurity, \
+    SELECT reads.oid::bigint AS oid, reads.oid::regclass::text AS name, relkind::text AS kind, \
+        relpersistence::text AS persistence, relrowsecurity AS has_policies, \
+        EXISTS (SELECT FROM pg_inherits WHERE inhrelid = reads.oid) AS is_child, \
+        EXISTS (SELECT FROM pg_subscription_rel WHERE srrelid = reads.oid) AS is_subscribed, \
+        CASE WHEN relkind = 'v' THEN EXISTS (SELECT FROM pg_rewrite WHERE ev_class = reads.oid AND ( \
+            strpos(ev_action::text, 'SQLVALUEFUNCTION') > 0 OR EXISTS ( \
+                SELECT FROM regexp_matches(ev_action::text, ':(?:funcid|opfuncid|aggfnoid|winfnoid) ([0-9]+)', 'g') AS of (called) \
+                JOIN pg_proc ON pg_proc.oid = called[1]::oid WHERE provolatile <> 'i'))) ELSE false END AS is_varying, \
         EXISTS (SELECT FROM pg_trigger WHERE tgrelid = reads.oid \
             AND tgfoid = to_regproc('cache_table_changed') AND tgenabled IN ('O', 'A') \
-            AND tgargs = convert_to($2, 'UTF8') || '\\x00'::bytea) \
+            AND tgargs = convert_to($2, 'UTF8') || '\\x00'::bytea) AS is_watched \
     FROM reads JOIN pg_class ON pg_class.oid = reads.oid \
-    UNION ALL SELECT NULL, name, '', '', false, false FROM named WHERE oid IS NULL";
+    UNION ALL SELECT NULL, name, '', '', false, false, false, false, false FROM named WHERE oid IS NULL";
+
+/// Whose rights and which names a query runs with, and where: what else its answer depends on.
+const SCOPE: &str = "SELECT concat_ws(' ', system_identifier, (SELECT oid FROM pg_database WHERE datname = current_database()), \
+    current_user, current_schemas(true)) FROM pg_control_system()";
 
 /// Those of which nobody knows that the same arguments give the same answer: they may read tables, or the time.
 const VARYING: &str = "SELECT name FROM unnest($1::text[]) AS name WHERE NOT EXISTS ( \
         SELECT FROM pg_proc WHERE proname = regexp_replace(name, '^.*\\.', '')) \
     OR EXISTS (SELECT FROM pg_proc WHERE proname = regexp_replace(name, '^.*\\.', '') AND provolatile <> 'i')";
 
-type Relation = (Option<i64>, String, String, String, bool, bool);
+#[derive(sqlx::FromRow)]
+#[expect(clippy::struct_excessive_bools, reason = "a row as the catalogue has it")]
+struct Relation {
+    oid: Option<i64>,
+    name: String,
+    kind: String,
+    persistence: String,
+    has_policies: bool,
+    /// One of a parent's has its parent's tag.
+    is_child: bool,
+    is_subscribed: bool,
+    is_varying: bool,
+    is_watched: bool,
+}
 
 /// What a query names; each as it is, `schema.name` or `name`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -46,13 +71,23 @@ pub struct Query<'q> {
 /// What a query reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reads {
-    /// All of it tells of its changes: tags for what it answers.
-    Told(Vec<TableTag>),
+    /// All of it tells of its changes.
+    Told(Told),
     /// Some does not: what it answers may be untrue at any time.
     Untold(Vec<Untold>),
 }
 
-/// The tag of a table: of everything that was read from it.
+/// What an answer is kept by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Told {
+    /// The tables, those at the top of a family only.
+    pub tags: Vec<TableTag>,
+    /// Whose rights, which schemas and which database it was asked with: the same query in another scope is another one.
+    pub scope: String,
+}
+
+/// The tag of a table: of everything that was read from it, its partitions and its children.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TableTag(i64);
 
@@ -82,8 +117,10 @@ pub enum Why {
     Unwatched,
     /// It is none that can.
     Kind(&'static str),
-    /// A function whose answer depends on more than its arguments.
+    /// A function whose answer depends on more than its arguments, or a view that calls one.
     Varying,
+    /// A subscription writes to it, which tells nobody.
+    Subscribed,
 }
 
 impl fmt::Display for Untold {
@@ -93,14 +130,15 @@ impl fmt::Display for Untold {
             Why::Unknown => write!(f, "{name} is unknown"),
             Why::Unwatched => write!(f, "{name} does not tell of its changes: run `db cache watch {name}`"),
             Why::Kind(kind) => write!(f, "{name} is {kind}"),
-            Why::Varying => write!(f, "{name}() may answer otherwise the next time"),
+            Why::Varying => write!(f, "{name} may answer otherwise the next time"),
+            Why::Subscribed => write!(f, "{name} is written to by a subscription, which tells nobody"),
         }
     }
 }
 
 impl Cache {
     /// What a query reads, by the catalogue: tables behind views, partitions, and whether all of them tell of their changes.
-    /// It is as true as the catalogue: ask again now and then. What a view's functions read is not seen.
+    /// It is as true as the catalogue: ask again now and then.
     ///
     /// # Errors
     /// The driver's.
@@ -115,29 +153,39 @@ impl Cache {
             .await?;
         let varying: Vec<String> = match query.functions {
             [] => Vec::new(),
-            names => sqlx::query_scalar(VARYING).bind(names).fetch_all(conn).await?,
+            names => sqlx::query_scalar(VARYING).bind(names).fetch_all(&mut *conn).await?,
         };
         let mut untold: Vec<Untold> =
-            varying.into_iter().map(|name| Untold { name, why: Why::Varying }).collect();
+            varying.into_iter().map(|name| Untold { name: format!("{name}()"), why: Why::Varying }).collect();
         let mut tags = Vec::new();
-        for (oid, name, kind, persistence, has_policies, is_watched) in relations {
-            let why = match (oid, kind.as_str()) {
-                (None, _) => Some(Why::Unknown),
-                (_, "v") => None,
-                _ => match untold_kind(&kind, &persistence, has_policies) {
-                    Some(kind) => Some(Why::Kind(kind)),
-                    None if is_watched => None,
-                    None => Some(Why::Unwatched),
-                },
-            };
-            match (why, oid) {
-                (Some(why), _) => untold.push(Untold { name, why }),
-                (None, Some(oid)) if kind != "v" => tags.push(TableTag(oid)),
-                (None, _) => {}
+        for relation in relations {
+            if let Some(why) = relation.why() {
+                untold.push(Untold { name: relation.name, why });
+            } else if let Some(oid) = relation.oid.filter(|_| relation.kind != "v" && !relation.is_child) {
+                tags.push(TableTag(oid));
             }
         }
+        if !untold.is_empty() {
+            untold.sort_by(|one, other| one.name.cmp(&other.name));
+            return Ok(Reads::Untold(untold));
+        }
         tags.sort_unstable();
-        untold.sort_by(|one, other| one.name.cmp(&other.name));
-        Ok(if untold.is_empty() { Reads::Told(tags) } else { Reads::Untold(untold) })
+        let scope = sqlx::query_scalar(SCOPE).fetch_one(conn).await?;
+        Ok(Reads::Told(Told { tags, scope }))
+    }
+}
+
+impl Relation {
+    /// Why nobody tells of its changes.
+    fn why(&self) -> Option<Why> {
+        let is_view = self.kind == "v";
+        match untold_kind(&self.kind, &self.persistence, self.has_policies).filter(|_| !is_view) {
+            _ if self.oid.is_none() => Some(Why::Unknown),
+            Some(kind) => Some(Why::Kind(kind)),
+            None if self.is_varying => Some(Why::Varying),
+            None if self.is_subscribed => Some(Why::Subscribed),
+            None if is_view || self.is_watched => None,
+            None => Some(Why::Unwatched),
+        }
     }
 }

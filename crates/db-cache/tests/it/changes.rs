@@ -54,7 +54,6 @@ async fn a_commit_is_heard_of_everywhere_and_a_rollback_nowhere() {
         let mut tx = conn.begin().await.expect("a transaction");
         let change = one.numbers.change(&mut tx, ["k"]).await.expect("written down");
         assert_eq!(read(&one.numbers, &source).await, Some(1), "it has not committed yet");
-        let change = change.ready().await;
         tx.commit().await.expect("committed");
         let seen = change.committed().await.expect("there is no store");
         assert_eq!(read(&one.numbers, &source).await, Some(3), "whoever made it knows at once");
@@ -145,7 +144,7 @@ async fn what_its_maker_did_not_remove_is_removed_by_others() {
     fresh_db(async |db| {
         let (store, source) = (store(), Source::new());
         let one = process(&db, Some(&store), |how| {
-            (how.look_every, how.applied_within) = (ms(20), ms(20));
+            how.look_every = ms(20);
         })
         .await;
         assert_eq!(read(&one.numbers, &source).await, Some(1));
@@ -162,12 +161,12 @@ async fn what_its_maker_removed_is_left_alone_and_rows_go_in_time() {
     fresh_db(async |db| {
         let store = store();
         let one = process(&db, Some(&store), |how| {
-            (how.look_every, how.kept_for, how.applied_within) = (ms(20), ms(50), Duration::from_secs(60));
+            (how.look_every, how.kept_for) = (ms(20), ms(50));
         })
         .await;
         let mut conn = db.connect().await;
         let mut tx = conn.begin().await.expect("a transaction");
-        let change = one.numbers.change(&mut tx, ["k"]).await.expect("written down").ready().await;
+        let change = one.numbers.change(&mut tx, ["k"]).await.expect("written down");
         tx.commit().await.expect("committed");
         change.committed().await.expect("the store is there");
         eventually("no row is left", async || {
@@ -189,7 +188,7 @@ async fn nobody_waits_for_a_commit_that_was_rolled_back() {
             (process(&db, Some(&store), |_| {}).await, process(&db, Some(&store), |_| {}).await);
         let mut conn = db.connect().await;
         let mut tx = conn.begin().await.expect("a transaction");
-        let change = one.numbers.change(&mut tx, ["k"]).await.expect("written down").ready().await;
+        let change = one.numbers.change(&mut tx, ["k"]).await.expect("written down");
         let waits = tokio::spawn({
             let (numbers, source) = (other.numbers.clone(), Arc::clone(&source));
             async move { read(&numbers, &source).await }
@@ -219,6 +218,44 @@ async fn what_is_no_commits_is_asked_for_again_after_its_time() {
         one.numbers.delete("k").await.expect("the store is there");
         eventually("the other asks the store again", async || read(&numbers, &source).await == Some(2)).await;
         assert!(following.is_current());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_its_maker_could_not_announce_is_read_again_by_nobody() {
+    fresh_db(async |db| {
+        let (store, source) = (store(), Source::new());
+        let one = process(&db, Some(&store), |_| {}).await;
+        assert_eq!(read(&one.numbers, &source).await, Some(1));
+        // A program that knows nothing of the store tells of the key.
+        let mut conn = db.connect().await;
+        let mut tx = conn.begin().await.expect("a transaction");
+        let told = "INSERT INTO cache_invalidations (keys) VALUES (ARRAY['app:number:k']); \
+            SELECT pg_notify('cairn_cache', '')";
+        store.goes();
+        sqlx::raw_sql(told).execute(&mut *tx).await.expect("told");
+        let seen = Seen::of(&mut tx).await.expect("its number");
+        tx.commit().await.expect("committed");
+        assert!(one.following.has_seen(seen, SOON).await);
+        store.comes_back();
+        assert_eq!(read(&one.numbers, &source).await, Some(2), "it is removed before it is read");
+        assert_eq!(read(&one.numbers, &source).await, Some(2));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn whoever_waits_for_a_commit_that_never_comes_asks_the_source() {
+    fresh_db(async |db| {
+        let (store, source) = (store(), Source::new());
+        let mut brief = plain(Duration::from_secs(3600));
+        brief.hard_timeout = Duration::from_secs(2);
+        let numbers = crate::common::process(&store, brief);
+        let mut conn = db.connect().await;
+        let mut tx = conn.begin().await.expect("a transaction");
+        drop(numbers.change(&mut tx, ["k"]).await.expect("written down"));
+        assert_eq!(read(&numbers, &source).await, Some(1));
     })
     .await;
 }

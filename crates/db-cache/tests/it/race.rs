@@ -111,7 +111,7 @@ async fn nobody_reads_what_was_before_a_commit_that_they_have_seen() {
                 let mut tx = writer.begin().await.expect("a transaction");
                 let update = sqlx::query("UPDATE numbers SET value = $1").bind(number);
                 update.execute(&mut *tx).await.expect("updated");
-                let change = process.change(&mut tx).await.ready().await;
+                let change = process.change(&mut tx).await;
                 tx.commit().await.expect("committed");
                 let seen = change.committed().await.expect("the store is there");
                 let read = process.read().await;

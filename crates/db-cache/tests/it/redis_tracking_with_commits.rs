@@ -23,7 +23,7 @@ async fn both_are_heard_and_either_one_that_is_silent_counts() {
 
         let mut conn = db.connect().await;
         let mut tx = conn.begin().await.expect("a transaction");
-        let change = one.numbers.change(&mut tx, ["k"]).await.expect("written down").ready().await;
+        let change = one.numbers.change(&mut tx, ["k"]).await.expect("written down");
         tx.commit().await.expect("committed");
         let seen = change.committed().await.expect("the store is there");
         assert!(following.has_seen(seen, SOON).await);

@@ -88,7 +88,7 @@ async fn one_process_loads_and_the_others_have_the_old_value_meanwhile() {
     let third = process(&store, policy);
     assert_eq!(read(&third, &source).await, Some(1));
     source.let_go();
-    assert_eq!(first.await.expect("no panic"), Some(2));
+    assert_eq!(first.await.expect("no panic"), Some(1), "nor does whoever loads it");
     assert_eq!(source.asked(), 2);
 }
 
@@ -122,4 +122,54 @@ async fn nor_what_another_process_made_untrue_while_it_was_loaded_in_vain() {
     source.breaks(true);
     source.let_go();
     assert!(loading.await.expect("no panic").is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn nor_what_this_process_has_of_it() {
+    let mut policy = plain(ms(100));
+    policy.stale_if_error = ms(100_000);
+    let (store, source) = (store(), Source::new());
+    let (one, other) = (process(&store, policy.clone()), process(&store, policy));
+    assert_eq!(read(&one, &source).await, Some(1));
+    advance(ms(101)).await;
+    source.hold();
+    let loading = tokio::spawn({
+        let (one, source) = (one.clone(), Arc::clone(&source));
+        async move { try_read(&one, &source).await }
+    });
+    source.was_asked(2).await;
+    other.delete("k").await.expect("the store is there");
+    source.breaks(true);
+    source.let_go();
+    assert!(loading.await.expect("no panic").is_err());
+    assert!(try_read(&one, &source).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_it_is_loaded_anew_nothing_is_given_out_that_the_store_was_not_asked_for_in_time() {
+    let mut policy = plain(ms(1000));
+    (policy.local_ttl, policy.stale_while_revalidate) = (ms(100), ms(100_000));
+    let (store, source) = (store(), Source::new());
+    let (one, other) = (process(&store, policy.clone()), process(&store, policy));
+    assert_eq!(read(&one, &source).await, Some(1));
+    other.delete("k").await.expect("the store is there");
+    advance(ms(50_000)).await;
+    assert_eq!(read(&one, &source).await, Some(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_old_value_of_the_store_is_given_out_by_whoever_loads_it_anew() {
+    let mut policy = plain(ms(100));
+    policy.stale_while_revalidate = ms(1000);
+    let (store, source) = (store(), Source::new());
+    assert_eq!(read(&process(&store, policy.clone()), &source).await, Some(1));
+    advance(ms(101)).await;
+    source.hold();
+    let fresh = process(&store, policy);
+    assert_eq!(read(&fresh, &source).await, Some(1), "nobody waits");
+    source.was_asked(2).await;
+    source.let_go();
+    while read(&fresh, &source).await != Some(2) {
+        tokio::task::yield_now().await;
+    }
 }

@@ -196,3 +196,16 @@ async fn too_many_are_refused_and_the_same_twice_are_one() {
     let long = numbers.tagged(["x".repeat(600)]);
     assert!(matches!(long, Err(Error::KeyTooLong { .. })), "{long:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_put_while_the_store_is_away_leaves_nothing_of_before() {
+    let store = store();
+    let numbers = numbers(&cache(&store), policy());
+    numbers.set("k", 1).await.expect("the store is there");
+    store.goes();
+    let refused = numbers.tagged(["red"]).expect("few tags").set("k", 2).await;
+    assert!(matches!(refused, Err(Error::NotRemoved { .. })), "{refused:?}");
+    assert_eq!(get(&numbers, "k").await, None);
+    store.comes_back();
+    assert_eq!(get(&numbers, "k").await, None);
+}

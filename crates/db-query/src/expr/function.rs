@@ -12,6 +12,8 @@ use crate::{
 #[derive(Clone, Copy, Debug)]
 enum Name<'a> {
     Known(&'static str),
+    /// One of the same that answers otherwise each time.
+    Time(&'static str),
     Given(&'a str),
 }
 
@@ -36,12 +38,20 @@ impl<A> Call<A> {
     pub(crate) fn known(name: &'static str, arguments: A) -> Self {
         Self { name: Name::Known(name), arguments, distinct: false, order: (), filter: () }
     }
+
+    fn time(name: &'static str, arguments: A) -> Self {
+        Self { name: Name::Time(name), ..Self::known(name, arguments) }
+    }
 }
 
 impl Name<'_> {
     fn write(self, writer: &mut Writer) {
         match self {
             Self::Known(name) => writer.push(name),
+            Self::Time(name) => {
+                writer.push(name);
+                writer.state().asks_for_the_time = true;
+            }
             Self::Given(name) => writer.name(name, Role::Function),
         }
         writer.push("(");
@@ -221,12 +231,12 @@ pub fn row_number() -> Operand<Call<()>> {
 
 /// The transaction's time, `now()`.
 pub fn now() -> Operand<Call<()>> {
-    Operand(Call::known("now", ()))
+    Operand(Call::time("now", ()))
 }
 
 /// The time at this moment, `clock_timestamp()`; it moves on inside a transaction.
 pub fn clock_timestamp() -> Operand<Call<()>> {
-    Operand(Call::known("clock_timestamp", ()))
+    Operand(Call::time("clock_timestamp", ()))
 }
 
 /// A span of so many seconds, `make_interval(secs => seconds)`.
