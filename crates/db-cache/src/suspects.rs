@@ -2,16 +2,20 @@
 
 use db_core::{KeyValue, KeyValueError};
 use parking_lot::Mutex;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 /// With more than these, all keys are under suspicion.
 const MOST: usize = 10_000;
+/// Times that all keys are under suspicion that are told apart.
+const MOST_OF_ALL: usize = 64;
 
 #[derive(Debug, Default)]
 pub(crate) struct Suspects {
     /// Whether there are any, without a lock.
     any: AtomicBool,
+    /// Somebody removes all; others need not.
+    clearing: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -23,7 +27,8 @@ pub(crate) struct Stamp(u64);
 struct State {
     last: Stamp,
     keys: HashMap<Box<str>, Stamp>,
-    all: Option<Stamp>,
+    /// All keys are, since each of these.
+    all: BTreeSet<Stamp>,
 }
 
 impl Suspects {
@@ -52,6 +57,10 @@ impl Suspects {
         }
         let stamp = self.now();
         if self.are_all() {
+            let Some(_clearing) = Clearing::begin(&self.clearing) else {
+                let reason = "what may be untrue is being removed".to_owned();
+                return Err(KeyValueError::Refused { store: store.name().to_owned(), reason });
+            };
             store.clear(&format!("{prefix}:")).await?;
             self.clear_all(stamp);
             return Ok(());
@@ -74,21 +83,22 @@ impl Suspects {
     }
 
     pub(crate) fn are_all(&self) -> bool {
-        self.state.lock().all.is_some()
+        !self.state.lock().all.is_empty()
     }
 
     pub(crate) fn contains(&self, key: &str) -> bool {
         let state = self.state.lock();
-        state.all.is_some() || state.keys.contains_key(key)
+        !state.all.is_empty() || state.keys.contains_key(key)
     }
 
     pub(crate) fn add<'k>(&self, keys: impl Iterator<Item = &'k str>) -> Stamp {
         let mut state = self.state.lock();
         let stamp = state.next();
-        state.keys.extend(keys.map(|key| (Box::from(key), stamp)));
-        if state.keys.len() > MOST {
-            state.keys.clear();
-            state.all = Some(stamp);
+        let keys: Vec<&str> = keys.collect();
+        if state.keys.len() + keys.len() > MOST {
+            state.suspect_all(stamp);
+        } else {
+            state.keys.extend(keys.into_iter().map(|key| (Box::from(key), stamp)));
         }
         self.any.store(true, SeqCst);
         stamp
@@ -97,7 +107,7 @@ impl Suspects {
     pub(crate) fn add_all(&self) -> Stamp {
         let mut state = self.state.lock();
         let stamp = state.next();
-        state.all = Some(stamp);
+        state.suspect_all(stamp);
         self.any.store(true, SeqCst);
         stamp
     }
@@ -108,6 +118,8 @@ impl Suspects {
             return;
         }
         let mut state = self.state.lock();
+        // Where they were too many to be told apart, it was all because of them.
+        state.all.remove(&stamp);
         for key in keys {
             if state.keys.get(key).is_some_and(|since| *since <= stamp) {
                 state.keys.remove(key);
@@ -120,8 +132,23 @@ impl Suspects {
     pub(crate) fn clear_all(&self, stamp: Stamp) {
         let mut state = self.state.lock();
         state.keys.retain(|_, since| *since > stamp);
-        state.all = state.all.filter(|since| *since > stamp);
+        state.all.retain(|since| *since > stamp);
         self.any.store(state.any(), SeqCst);
+    }
+}
+
+/// Whoever removes all.
+struct Clearing<'s>(&'s AtomicBool);
+
+impl<'s> Clearing<'s> {
+    fn begin(is_under_way: &'s AtomicBool) -> Option<Self> {
+        (!is_under_way.swap(true, SeqCst)).then(|| Self(is_under_way))
+    }
+}
+
+impl Drop for Clearing<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, SeqCst);
     }
 }
 
@@ -131,14 +158,23 @@ impl State {
         self.last
     }
 
+    fn suspect_all(&mut self, stamp: Stamp) {
+        self.all.insert(stamp);
+        if self.all.len() > MOST_OF_ALL {
+            // Nobody knows this one, so nothing but the removal of all ends it.
+            let nobodys = self.next();
+            self.all = BTreeSet::from([nobodys]);
+        }
+    }
+
     fn any(&self) -> bool {
-        self.all.is_some() || !self.keys.is_empty()
+        !self.all.is_empty() || !self.keys.is_empty()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{MOST, Suspects};
+    use super::{MOST, MOST_OF_ALL, Suspects};
 
     #[test]
     fn what_was_removed_is_cleared() {
@@ -169,11 +205,27 @@ mod tests {
     fn too_many_are_all() {
         let suspects = Suspects::default();
         let many: Vec<String> = (0..=MOST).map(|number| number.to_string()).collect();
+        let before = suspects.add(["before"].into_iter());
         let stamp = suspects.add(many.iter().map(String::as_str));
+        let other = suspects.add(many.iter().map(String::as_str));
         assert!(suspects.are_all() && suspects.contains("a"));
         suspects.clear(many.iter().map(String::as_str), stamp);
-        assert!(suspects.are_all(), "one of them may be another");
-        suspects.clear_all(stamp);
-        assert!(suspects.is_empty() && !suspects.are_all());
+        assert!(suspects.are_all(), "the others are there still");
+        suspects.clear(many.iter().map(String::as_str), other);
+        assert!(!suspects.are_all() && suspects.contains("before") && !suspects.contains("a"));
+        suspects.clear_all(before);
+        assert!(suspects.is_empty());
+    }
+
+    #[test]
+    fn so_many_times_all_end_only_with_all() {
+        let suspects = Suspects::default();
+        let stamps: Vec<_> = (0..=MOST_OF_ALL).map(|_| suspects.add_all()).collect();
+        for stamp in stamps {
+            suspects.clear(std::iter::empty(), stamp);
+        }
+        assert!(suspects.are_all());
+        suspects.clear_all(suspects.now());
+        assert!(suspects.is_empty());
     }
 }

@@ -434,3 +434,21 @@ async fn so_many_changes_at_once_that_they_take_several_looks_are_all_heard_of()
     })
     .await;
 }
+
+#[tokio::test]
+async fn the_same_query_in_another_scope_is_another_one() {
+    fresh_db(async |db| {
+        let mut conn = watched(&db).await;
+        let mut scopes = Vec::new();
+        for scope in ["RESET search_path", "SET search_path = shop, public", "SET ROLE pg_read_all_data"] {
+            run(&mut conn, scope).await;
+            match reads(&mut conn, &["shop.items"], &[]).await {
+                Reads::Told(told) => scopes.push(told.scope),
+                Reads::Untold(why) => panic!("{why:?}"),
+            }
+        }
+        scopes.dedup();
+        assert_eq!(scopes.len(), 3, "{scopes:?}");
+    })
+    .await;
+}

@@ -77,3 +77,13 @@ async fn names_and_keys_are_checked() {
     let error = numbers.set("k".repeat(600), 7).await.expect_err("too long").to_string();
     assert!(error.contains("611 bytes"), "{error}");
 }
+
+#[tokio::test]
+async fn however_many_are_put_at_once_they_stay() {
+    let store = store();
+    let numbers = process(&store, plain(ms(600_000)));
+    numbers.set_multi((0..10_001_u64).map(|number| (number, number))).await.expect("the store is there");
+    numbers.get("absent").await.expect("a short key");
+    let other = process(&store, plain(ms(600_000)));
+    assert_eq!(other.get(5_u64).await.expect("a short key").as_deref(), Some(&5));
+}

@@ -5,7 +5,7 @@ use db_facade::{
     Database,
     db_cache::Seen,
     db_config::{Config, Loader},
-    db_query::{Select, Statement, asc, col, count_all, func},
+    db_query::{Select, Statement, asc, col, count_all, func, now},
 };
 use db_testkit::{FreshDb, eventually, fresh_db};
 use serde::{Deserialize, Serialize};
@@ -133,7 +133,12 @@ async fn what_cannot_be_told_untrue_is_not_kept() {
         }
         let random = db.query(&varying).cached(LONG).all::<(f64,)>().await.expect("an answer");
         assert_ne!(random, db.query(&varying).cached(LONG).all::<(f64,)>().await.expect("an answer"));
-        assert_eq!(db.uncached_queries(), 4);
+        let timed = Select::from("items").columns(now().alias("n")).limit(1).build().expect("a statement");
+        for _ in 0..2 {
+            let told = db.query(&timed).cached(LONG).all::<(i64,)>().await;
+            assert!(told.is_err(), "a time is no number, and it was asked for");
+        }
+        assert_eq!(db.uncached_queries(), 6);
         db.close().await;
     })
     .await;
@@ -215,6 +220,29 @@ async fn an_application_that_no_key_can_begin_with_is_refused() {
             error,
             "cache.application = My Shop cannot be served: keys begin with it: use a-z, 0-9, `_`, `-` and `.`, 64 letters at most"
         );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn however_many_statements_miss_at_once_all_are_answered() {
+    fresh_db(async |fresh| {
+        let _conn = shop(&fresh).await;
+        let db = open(&fresh, &[]).await;
+        assert_eq!(names(&db, &items("items", 3)).await, ["three"]);
+        let asked: Vec<_> = (-200..0)
+            .map(|least| {
+                let db = db.clone();
+                tokio::spawn(async move { names(&db, &items("items", least)).await.len() })
+            })
+            .collect();
+        for rows in asked {
+            assert_eq!(rows.await.expect("no panic"), 3);
+        }
+        assert_eq!(db.uncached_queries(), 0);
+        let clone = db.clone();
+        db.close().await;
+        assert!(!clone.follow_changes(Duration::from_millis(1)).await, "a closed handle follows nothing");
     })
     .await;
 }
