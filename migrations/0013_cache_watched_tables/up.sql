@@ -5,7 +5,7 @@ ALTER TABLE cache_invalidations
     ADD COLUMN marked_until timestamptz;
 COMMENT ON COLUMN cache_invalidations.application IS 'Whose keys they are: all of a row begin with it';
 COMMENT ON COLUMN cache_invalidations.marked_until IS
-    'Until then the shared store gives out none of the keys, as whoever made the change has seen to. '
+    'Until then whoever made the change sees to it that the shared store gives out none of the keys. '
     'NULL, as where a table or another program tells: whoever hears of it removes them';
 
 CREATE TABLE cache_stores (

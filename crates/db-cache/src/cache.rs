@@ -7,7 +7,7 @@ use crate::registry::{Registry, Spoil};
 use crate::tags::Tags;
 use crate::trust::Trust;
 use crate::{Counter, Error, Memory, Policy};
-use db_core::{KeyValue, NoRecorder, Recorder};
+use db_core::{Census, KeyValue, NoRecorder, Recorder};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt;
@@ -26,6 +26,7 @@ pub struct Cache {
 pub(crate) struct Inner {
     pub(crate) prefix: String,
     pub(crate) shared: Option<Arc<dyn KeyValue>>,
+    census: Option<Arc<dyn Census>>,
     pub(crate) recorder: Arc<dyn Recorder>,
     pub(crate) trust: Trust,
     pub(crate) tags: Arc<Tags>,
@@ -54,7 +55,12 @@ impl Inner {
 impl Cache {
     /// Begins to put one together. Its keys begin with the name of the application, by which several may share a store.
     pub fn builder(application: &str) -> Builder {
-        Builder { application: application.to_owned(), shared: None, recorder: Arc::new(NoRecorder) }
+        Builder {
+            application: application.to_owned(),
+            shared: None,
+            census: None,
+            recorder: Arc::new(NoRecorder),
+        }
     }
 
     /// Values of one type and one meaning, kept by one policy. Those of the same name in other processes are the same where
@@ -94,6 +100,18 @@ impl Cache {
     pub fn shared(&self) -> Option<&Arc<dyn KeyValue>> {
         self.inner.shared.as_ref()
     }
+
+    /// Who tells what takes its room, where that is known.
+    #[must_use]
+    pub fn census(&self) -> Option<&Arc<dyn Census>> {
+        self.inner.census.as_ref()
+    }
+
+    /// What the keys of its namespaces begin with, before a colon.
+    #[must_use]
+    pub fn application(&self) -> &str {
+        &self.inner.prefix
+    }
 }
 
 impl fmt::Debug for Cache {
@@ -111,6 +129,7 @@ impl fmt::Debug for Cache {
 pub struct Builder {
     application: String,
     shared: Option<Arc<dyn KeyValue>>,
+    census: Option<Arc<dyn Census>>,
     recorder: Arc<dyn Recorder>,
 }
 
@@ -118,6 +137,11 @@ impl Builder {
     /// The store behind what each process keeps by itself.
     pub fn shared(self, store: Arc<dyn KeyValue>) -> Self {
         Self { shared: Some(store), ..self }
+    }
+
+    /// The same store once more, to tell what takes its room: see [`Cache::census`].
+    pub fn census(self, store: Arc<dyn Census>) -> Self {
+        Self { census: Some(store), ..self }
     }
 
     /// Who is told of hits, misses and loads.
@@ -131,11 +155,12 @@ impl Builder {
     /// [`Error::Name`] of the application.
     pub fn build(self) -> Result<Cache, Error> {
         checked(&self.application)?;
-        let Self { application: prefix, shared, recorder } = self;
+        let Self { application: prefix, shared, census, recorder } = self;
         let tags = Arc::new(Tags::new(&prefix));
         let inner = Inner {
             prefix,
             shared,
+            census,
             recorder,
             trust: Trust::default(),
             tags: Arc::clone(&tags),

@@ -21,6 +21,7 @@
 //! ```
 
 mod cache;
+mod census;
 #[cfg(feature = "postgres")]
 mod changes;
 mod clock;
@@ -30,6 +31,7 @@ mod error;
 mod fetch;
 mod flight;
 mod inner;
+mod inspect;
 mod key;
 mod lfu;
 mod limits;
@@ -62,10 +64,11 @@ pub use self::redis::{
 };
 pub use cache::{Builder, Cache};
 #[cfg(feature = "postgres")]
-pub use changes::{Change, ChangeError, Follow, Followed, Following, Seen};
+pub use changes::{Backlog, Change, ChangeError, Follow, Followed, Following, Scope, Seen};
 pub use counter::Counter;
 pub use entry::Entry;
 pub use error::{Error, LoadError};
+pub use inspect::{Inspected, InspectedTag, InspectedValue};
 pub use key::{KeyParts, KeyWriter};
 pub use memory::{Memory, MemoryStats};
 pub use namespace::Namespace;

@@ -1,9 +1,10 @@
 //! The seam over this process's own memory.
 
+use crate::census::Shares;
 use crate::lfu::{Change, Lfu, Walk};
 use crate::limits::Taken;
 use async_trait::async_trait;
-use db_core::{Expected, KeyValue, KeyValueError, KeyValueLimits, Put, Stored, Version};
+use db_core::{Census, Expected, KeyValue, KeyValueError, KeyValueLimits, Put, Share, Stored, Version};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -173,6 +174,36 @@ impl KeyValue for Memory {
             tokio::task::yield_now().await;
         }
         Ok(removed)
+    }
+}
+
+#[async_trait]
+impl Census for Memory {
+    async fn census(
+        &self,
+        prefix: &str,
+        counted: &(dyn Fn(u64) + Send + Sync),
+    ) -> Result<Vec<Share>, KeyValueError> {
+        let now = Instant::now();
+        let (mut walk, mut shares) = (Walk::default(), Shares::new(prefix));
+        let count = |shares: &mut Shares<'_>, key: &str, held: &Held| {
+            let bytes = match held {
+                Held::Value { bytes, .. } => bytes.len(),
+                Held::Number(_) => size_of::<i64>(),
+            };
+            shares.count(key, bytes);
+            false
+        };
+        while self.held.remove_some(&mut walk, now, |key, held| count(&mut shares, key, held)).is_some() {
+            counted(shares.entries());
+            // Others of this thread have their turn.
+            tokio::task::yield_now().await;
+        }
+        Ok(shares.finish())
+    }
+
+    async fn figures(&self) -> Result<Vec<(String, String)>, KeyValueError> {
+        Ok(Vec::new())
     }
 }
 

@@ -3,6 +3,8 @@
 //! The table is that of migration 0011. Rows are locked in the order of their keys, so that writers who mean the same keys wait
 //! for each other and never in a circle.
 
+mod census;
+
 use crate::limits::Taken;
 use async_trait::async_trait;
 use db_core::{BoxError, Expected, KeyValue, KeyValueError, KeyValueLimits, Put, Retry, Stored, Version};

@@ -205,6 +205,15 @@ impl Codec {
 
     /// Reads the head; `None` where it is of another layout, or its value of another schema.
     pub(crate) fn read<'a>(&self, bytes: &'a [u8]) -> Option<Record<'a>> {
+        // A mark that nothing may be stored is one for all versions.
+        Record::of(bytes)
+            .filter(|record| record.head.schema == self.schema || record.head.content == Content::Nothing)
+    }
+}
+
+impl<'a> Record<'a> {
+    /// Reads the head, whatever schema the value has; `None` where it is of another layout.
+    pub(crate) fn of(bytes: &'a [u8]) -> Option<Self> {
         let (head, rest) = bytes.split_at_checked(HEAD_BYTES)?;
         let number = |at: usize| Some(u64::from_le_bytes(*head[at..].first_chunk()?));
         let short = |at: usize| Some(u32::from_le_bytes(*head[at..].first_chunk()?));
@@ -228,13 +237,13 @@ impl Codec {
             LAYOUT_WITH_TAGS => with_length(rest)?,
             _ => return None,
         };
-        // A mark that nothing may be stored is one for all versions.
-        let ours = head.schema == self.schema || head.content == Content::Nothing;
-        ours.then_some(Record { head, tags, is_compressed: bytes[1] & COMPRESSED != 0, value })
+        Some(Self { head, tags, is_compressed: bytes[1] & COMPRESSED != 0, value })
     }
-}
 
-impl<'a> Record<'a> {
+    pub(crate) fn is_compressed(&self) -> bool {
+        self.is_compressed
+    }
+
     /// Its tags; `None` where they cannot be read.
     pub(crate) fn tags(&self) -> Option<Vec<Tag<&'a str>>> {
         let mut rest = self.tags;

@@ -41,11 +41,16 @@ impl Registry {
         of_prefix.push(namespace);
     }
 
-    /// Makes keys untrue in this process, whichever namespace they are of.
+    /// Makes keys untrue in this process, whichever namespace they are of; where one stands for a whole namespace or for the
+    /// application, everything of it.
     #[cfg(feature = "postgres")]
     pub(crate) fn spoil<'k>(&self, keys: impl Iterator<Item = &'k str>) {
         for key in keys {
-            self.of_key(key).iter().for_each(|namespace| namespace.spoil(key));
+            if is_whole(key) {
+                self.below(key).iter().for_each(|namespace| namespace.spoil_all());
+            } else {
+                self.of_key(key).iter().for_each(|namespace| namespace.spoil(key));
+            }
         }
     }
 
@@ -87,6 +92,16 @@ impl Registry {
         self.open.lock().values().flatten().filter_map(Weak::upgrade).collect()
     }
 
+    /// The namespace of this name, or all of the application of this name.
+    fn below(&self, whole: &str) -> Vec<Arc<dyn Spoil>> {
+        let is_below = |prefix: &str| {
+            prefix.strip_prefix(whole).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+        };
+        let open = self.open.lock();
+        let below = open.iter().filter(|(prefix, _)| is_below(prefix)).flat_map(|(_, namespaces)| namespaces);
+        below.filter_map(Weak::upgrade).collect()
+    }
+
     fn of_key(&self, key: &str) -> Vec<Arc<dyn Spoil>> {
         self.open.lock().get(prefix(key)).into_iter().flatten().filter_map(Weak::upgrade).collect()
     }
@@ -96,4 +111,11 @@ impl Registry {
 /// followed by one.
 fn prefix(key: &str) -> &str {
     key.match_indices(':').nth(1).map_or("", |(end, _)| &key[..end])
+}
+
+/// Whether it stands for a whole namespace (`app:name`) or for the application (`app`), and is no key of a value: those have
+/// two colons at least.
+#[cfg(feature = "postgres")]
+pub(crate) fn is_whole(key: &str) -> bool {
+    key.matches(':').count() < 2
 }

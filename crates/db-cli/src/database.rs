@@ -22,6 +22,8 @@ pub struct Target {
     pub database: Database,
     /// Where the server is or came from.
     pub server: String,
+    /// The Redis that the configuration names, for a reader.
+    pub(crate) redis: Option<String>,
     postgres: Option<Postgres>,
 }
 
@@ -56,8 +58,9 @@ impl Target {
         builder: Builder,
     ) -> Result<Self, Failed> {
         let Found { config, server, postgres } = Found::look(args, missing, connections).await?;
+        let redis = config.redis.as_ref().map(|redis| redis.masked_url.clone());
         let database = builder.config(config).build().await?;
-        Ok(Self { database, server, postgres })
+        Ok(Self { database, server, redis, postgres })
     }
 
     /// Disconnects, and stops the server if this command started it.

@@ -153,6 +153,10 @@ macro_rules! failed_from {
 }
 
 failed_from!(
+    db_core::KeyValueError,
+    db_facade::db_cache::ChangeError,
+    db_facade::db_cache::Error,
+    db_facade::db_cache::TableError,
     db_migrate::backup::BackupError,
     db_embedded::Error,
     db_migrate::SquashError,

@@ -18,6 +18,7 @@
 
 mod args;
 mod backup;
+mod cache;
 mod config;
 mod confirm;
 pub mod database;
@@ -46,6 +47,7 @@ pub async fn run(cli: Cli) -> Exit {
         Command::Demo(args) => demo_command(&args, format, began).await,
         Command::Migrate(args) => migrate::run(&args, format).await,
         Command::Backup(args) => backup::run(&args, format).await,
+        Command::Cache(args) => cache::run(&args, format).await,
         Command::Health(args) => health::run(&args, format).await,
         Command::Config(args) => config::run(&args, format),
     };

@@ -25,6 +25,7 @@
 //! ```
 
 mod causes;
+mod census;
 mod key_value;
 mod password;
 mod probe;
@@ -34,6 +35,7 @@ mod retry;
 mod secret;
 
 pub use causes::with_causes;
+pub use census::{Census, Share};
 pub use key_value::{Expected, KeyValue, KeyValueError, KeyValueLimits, Put, Stored, Version};
 pub use password::{BoxError, PasswordProvider};
 pub use probe::{Finding, Probe, Status};

@@ -1,13 +1,13 @@
 //! The cache of a handle: where it is kept, and that it hears of what commits make untrue.
 
 use crate::{Database, Error, connect};
-use db_cache::{Cache, Follow, Following, Policy, PostgresStore, Seen};
+use db_cache::{Builder, Cache, Follow, Following, Policy, PostgresStore, Seen};
 #[cfg(feature = "redis")]
 use db_cache::{RedisAddress, RedisOptions, RedisStore, Track, Tracking};
 use db_config::{CacheStore, Config};
 #[cfg(feature = "redis")]
 use db_config::{Pem, RedisMode};
-use db_core::{KeyValue, PasswordProvider, Recorder};
+use db_core::{Census, KeyValue, PasswordProvider, Recorder};
 use db_pool::Pool;
 use parking_lot::Mutex;
 use sqlx::postgres::PgConnectOptions;
@@ -45,7 +45,7 @@ impl Cached {
             None => Redis::of(config)?,
         };
         #[cfg(feature = "redis")]
-        let store = redis.as_ref().map(|redis| Arc::clone(&redis.store) as Arc<dyn KeyValue>);
+        let store = redis.as_ref().map(|redis| Shared::of(&redis.store));
         #[cfg(not(feature = "redis"))]
         let store = without_redis(config)?;
         let cache = match cache {
@@ -120,9 +120,25 @@ enum State {
     Closed,
 }
 
+/// A store as the cache needs it.
+struct Shared {
+    values: Arc<dyn KeyValue>,
+    census: Arc<dyn Census>,
+}
+
+impl Shared {
+    fn of<S: KeyValue + Census + 'static>(store: &Arc<S>) -> Self {
+        Self { values: Arc::clone(store) as _, census: Arc::clone(store) as _ }
+    }
+
+    fn put_into(self, builder: Builder) -> Builder {
+        builder.shared(self.values).census(self.census)
+    }
+}
+
 fn build(
     config: &Config,
-    store: Option<Arc<dyn KeyValue>>,
+    store: Option<Shared>,
     pool: &Pool,
     recorder: Option<Arc<dyn Recorder>>,
 ) -> Result<Cache, Error> {
@@ -132,8 +148,10 @@ fn build(
         builder = builder.recorder(recorder);
     }
     let builder = match (config.cache.store, store) {
-        (CacheStore::Postgres, _) => builder.shared(Arc::new(PostgresStore::new(pool.clone()))),
-        (_, Some(store)) => builder.shared(store),
+        (CacheStore::Postgres, _) => {
+            Shared::of(&Arc::new(PostgresStore::new(pool.clone()))).put_into(builder)
+        }
+        (_, Some(store)) => store.put_into(builder),
         (_, None) => builder,
     };
     builder.build().map_err(|_| Error::Unsupported {
@@ -175,7 +193,7 @@ impl Redis {
 }
 
 #[cfg(not(feature = "redis"))]
-fn without_redis(config: &Config) -> Result<Option<Arc<dyn KeyValue>>, Error> {
+fn without_redis(config: &Config) -> Result<Option<Shared>, Error> {
     let why = "this program was built without it, feature `redis` of db-facade";
     match (config.cache.store, &config.redis) {
         (CacheStore::Redis, _) => {

@@ -1,6 +1,7 @@
 //! Follows what commits make untrue.
 
 use super::follower::Follower;
+use super::whole::Clearing;
 use super::{Seen, Snapshot};
 use crate::cache::Cache;
 use crate::trust::{Teller, Voucher};
@@ -91,7 +92,8 @@ impl Cache {
         let (tell, state) = watch::channel(State::default());
         let voucher = self.inner.trust.begin(Teller::Database);
         self.inner.registry.spoil_all();
-        let follower = Follower { cache: self.clone(), voucher, connect, password, how, tell };
+        let clearing = Clearing::default();
+        let follower = Follower { cache: self.clone(), voucher, connect, password, how, tell, clearing };
         let applied = self.inner.changes.listen();
         let task = tokio::spawn(follower.run(applied)).abort_handle();
         Following { cache: self.clone(), voucher, state, task }

@@ -4,7 +4,9 @@ use super::CHANNEL;
 use super::follow::{Follow, State};
 use super::removal::Told;
 use super::snapshot::{Snapshot, number};
+use super::whole::{self, Clearing};
 use crate::cache::Cache;
+use crate::registry::is_whole;
 use crate::trust::Voucher;
 use db_core::PasswordProvider;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
@@ -29,6 +31,7 @@ pub(super) struct Follower {
     pub(super) password: Option<Arc<dyn PasswordProvider>>,
     pub(super) how: Follow,
     pub(super) tell: watch::Sender<State>,
+    pub(super) clearing: Clearing,
 }
 
 /// One connection.
@@ -166,7 +169,9 @@ impl Follower {
 
     /// First in the shared store: what is read in this process while it is removed there is dropped after.
     async fn hear(&self, line: &mut Line, new: &[New<'_>]) {
-        let for_all: Vec<&New<'_>> = new.iter().filter(|new| new.is_for_all).collect();
+        // Whole namespaces take their time, and are told of once more when it is done.
+        let is_whole = |new: &New<'_>| new.keys.iter().any(|key| is_whole(key));
+        let for_all: Vec<&New<'_>> = new.iter().filter(|new| new.is_for_all && !is_whole(new)).collect();
         let told: Vec<Told<'_>> =
             for_all.iter().flat_map(|new| new.keys.iter().map(|key| Told { key, txid: new.txid })).collect();
         if self.cache.inner.remove_untrue(&line.origin, &told).await {
@@ -191,6 +196,9 @@ impl Follower {
         let Some(store) = self.cache.shared() else { return Ok(()) };
         let query = sqlx::query_as(UNAPPLIED).bind(&self.cache.inner.prefix).bind(AT_ONCE);
         let rows: Vec<(i64, Vec<String>)> = query.fetch_all(&mut line.listener).await?;
+        let (rows, whole): (Vec<_>, Vec<_>) =
+            rows.into_iter().partition(|(_, keys)| !keys.iter().any(|key| is_whole(key)));
+        self.clear_for_others(whole, line).await?;
         let keys: Vec<&str> = rows.iter().flat_map(|(_, keys)| keys).map(String::as_str).collect();
         // Where it does not answer it is tried again at the next look.
         if keys.is_empty() || store.delete_multi(&keys).await.is_err() {
@@ -199,6 +207,24 @@ impl Follower {
         let ids: Vec<i64> = rows.iter().map(|(id, _)| *id).collect();
         let applied = sqlx::query(APPLIED).bind(&ids).execute(&mut line.listener).await?.rows_affected();
         self.tell.send_modify(|state| state.followed.applied_for_others += applied);
+        Ok(())
+    }
+
+    /// The same with whole namespaces, in the background; when that is done, all are told once more.
+    async fn clear_for_others(
+        &self,
+        mut rows: Vec<(i64, Vec<String>)>,
+        line: &mut Line,
+    ) -> Result<(), sqlx::Error> {
+        let done = self.clearing.done();
+        if !done.is_empty() {
+            let told = whole::told_again(&mut line.listener, &done).await?;
+            self.tell.send_modify(|state| state.followed.applied_for_others += told);
+            rows.retain(|(id, _)| !done.contains(id));
+        }
+        if let Some(store) = self.cache.shared() {
+            self.clearing.begin(store, rows);
+        }
         Ok(())
     }
 }

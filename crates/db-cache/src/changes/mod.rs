@@ -6,15 +6,19 @@
 //! away for longer than rows are kept knows it, and drops everything.
 
 mod applied;
+mod backlog;
 mod follow;
 mod follower;
 mod removal;
 mod snapshot;
+mod whole;
 mod write;
 
 pub(crate) use applied::Applied;
+pub use backlog::Backlog;
 pub use follow::{Follow, Followed, Following};
 pub(crate) use snapshot::Snapshot;
+pub use whole::Scope;
 pub use write::{Change, ChangeError, Seen};
 
 /// The bell. Its sound says nothing: what it is about is in the table.

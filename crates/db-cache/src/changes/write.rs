@@ -1,10 +1,11 @@
 //! Writes down what a transaction makes untrue.
 
-use super::CHANNEL;
+use super::{CHANNEL, whole};
 use crate::cache::Cache;
 use crate::clock;
 use crate::inner::new_version;
 use crate::record::Codec;
+use crate::registry::is_whole;
 use crate::{Error, KeyParts, Namespace};
 use db_core::Put;
 use serde::Serialize;
@@ -135,13 +136,18 @@ impl Cache {
     }
 }
 
-async fn written(cache: &Cache, tx: &mut PgConnection, keys: Vec<String>) -> Result<Change, ChangeError> {
+pub(super) async fn written(
+    cache: &Cache,
+    tx: &mut PgConnection,
+    keys: Vec<String>,
+) -> Result<Change, ChangeError> {
     let began = Instant::now();
-    let is_marked = mark(cache, &keys).await;
+    let is_whole = keys.iter().any(|key| is_whole(key));
+    let is_seen_to = is_whole || mark(cache, &keys).await;
     let left = (UNDER_WAY - MARGIN).saturating_sub(began.elapsed());
     let written = sqlx::query_as(WRITE)
         .bind(&keys)
-        .bind(is_marked.then_some(left.as_secs_f64()))
+        .bind(is_seen_to.then_some(left.as_secs_f64()))
         .bind(CHANNEL)
         .fetch_one(tx);
     let (row, txid, _): (i64, String, Option<String>) = written.await?;
@@ -163,6 +169,32 @@ async fn mark(cache: &Cache, keys: &[String]) -> bool {
 }
 
 impl Change {
+    /// The keys of values and tags.
+    fn single(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().map(String::as_str).filter(|key| !is_whole(key))
+    }
+
+    /// Those that stand for whole namespaces.
+    fn whole(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().map(String::as_str).filter(|key| is_whole(key))
+    }
+
+    /// This process and the shared store have them no more; tells how many the store had.
+    async fn remove(&self) -> Result<u64, Error> {
+        let registry = &self.cache.inner.registry;
+        registry.spoil(self.keys.iter().map(String::as_str));
+        let Some(store) = self.cache.shared() else { return Ok(0) };
+        let single: Vec<&str> = self.single().collect();
+        let removed = async {
+            let removed = if single.is_empty() { 0 } else { store.delete_multi(&single).await? };
+            Ok(removed + whole::cleared(&**store, self.whole()).await?)
+        };
+        let removed = removed.await;
+        // Where the store had not been told before the commit, somebody may have read the old value there since.
+        registry.spoil(self.keys.iter().map(String::as_str));
+        removed.map_err(|source| Error::NotRemoved { source })
+    }
+
     /// What it will have made untrue, should it commit.
     #[must_use]
     pub fn seen(&self) -> Seen {
@@ -178,17 +210,29 @@ impl Change {
     /// # Cancel safety
     /// They are gone in this process, and will be in the others.
     pub async fn committed(self) -> Result<Seen, Error> {
-        let Self { cache, keys, row, seen } = self;
-        cache.inner.registry.spoil(keys.iter().map(String::as_str));
-        if let Some(store) = cache.shared() {
-            let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-            let removed = store.delete_multi(&keys).await;
-            // Where the store had not been told before the commit, somebody may have read the old value there since.
-            cache.inner.registry.spoil(keys.iter().copied());
-            removed.map_err(|source| Error::NotRemoved { source })?;
-            cache.inner.changes.is_applied(row);
+        self.remove().await?;
+        // Of whole namespaces those who follow see to the rest, as everybody is to be told again.
+        if self.cache.shared().is_some() && self.whole().next().is_none() {
+            self.cache.inner.changes.is_applied(self.row);
         }
-        Ok(seen)
+        Ok(self.seen)
+    }
+
+    /// The same for whoever does not follow: notes over a connection that the shared store has them no more, so that nobody
+    /// removes them again. Tells how many it had.
+    ///
+    /// # Errors
+    /// [`ChangeError::Key`] with [`Error::NotRemoved`], [`ChangeError::Database`] when it cannot be noted; either way those
+    /// who follow see to it.
+    ///
+    /// # Cancel safety
+    /// That of [`committed`](Self::committed).
+    pub async fn committed_on(self, conn: &mut PgConnection) -> Result<u64, ChangeError> {
+        let removed = self.remove().await?;
+        if self.cache.shared().is_some() {
+            whole::told_again(conn, &[self.row]).await?;
+        }
+        Ok(removed)
     }
 
     /// To be called after a rollback, so that nobody waits for the keys any longer.
@@ -197,7 +241,7 @@ impl Change {
     /// They are given out again after some seconds.
     pub async fn rolled_back(self) {
         if let Some(store) = self.cache.shared() {
-            let keys: Vec<&str> = self.keys.iter().map(String::as_str).collect();
+            let keys: Vec<&str> = self.single().collect();
             // Where it does not answer, its marks end by themselves.
             let _ = store.delete_multi(&keys).await;
         }

@@ -93,6 +93,14 @@ pub(crate) fn scan(cursor: u64, prefix: &str) -> Cmd {
     command
 }
 
+pub(crate) fn length(key: &str) -> Cmd {
+    command("STRLEN", &[key])
+}
+
+pub(crate) fn info() -> Cmd {
+    redis::cmd("INFO")
+}
+
 /// How a script is named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Way {
@@ -221,6 +229,25 @@ pub(crate) fn scanned(answer: Value, store: &str) -> Result<(u64, Vec<String>), 
         _ => None,
     };
     Ok((cursor, keys.into_iter().filter_map(text).collect()))
+}
+
+/// The length of what is under a key; nothing where that is gone, or something else's.
+pub(crate) fn bytes(answer: &Value) -> Option<usize> {
+    match answer {
+        Value::Int(bytes) => usize::try_from(*bytes).ok().filter(|bytes| *bytes > 0),
+        _ => None,
+    }
+}
+
+/// What INFO tells: a name and a value in each line.
+pub(crate) fn told(answer: Value, store: &str) -> Result<Vec<(String, String)>, KeyValueError> {
+    let text = match answer {
+        Value::BulkString(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        Value::VerbatimString { text, .. } | Value::SimpleString(text) => text,
+        other => return Err(strange(&other, store)),
+    };
+    let lines = text.lines().filter_map(|line| line.trim_end().split_once(':'));
+    Ok(lines.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
 }
 
 /// What it says, or that it says something else than Redis does; never what a value holds.

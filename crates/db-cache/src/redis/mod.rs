@@ -4,6 +4,7 @@
 
 mod address;
 mod breaker;
+mod census;
 mod cluster;
 mod command;
 mod dial;
@@ -147,6 +148,15 @@ impl RedisStore {
         }
     }
 
+    /// Each server that has keys.
+    async fn masters(&self) -> Result<Vec<Arc<Node>>, KeyValueError> {
+        let masters = match &self.servers {
+            Fleet::One(node) => Ok(vec![Arc::clone(node)]),
+            Fleet::Cluster(cluster) => cluster.masters(self.deadline()).await,
+        };
+        masters.map_err(|fault| fault.into_error(NAME))
+    }
+
     async fn clear_at(&self, node: &Arc<Node>, prefix: &str) -> Result<u64, KeyValueError> {
         let asked = |fault: Fault| fault.into_error(NAME);
         let (mut cursor, mut removed) = (0, 0);
@@ -252,12 +262,8 @@ impl KeyValue for RedisStore {
     }
 
     async fn clear(&self, prefix: &str) -> Result<u64, KeyValueError> {
-        let masters = match &self.servers {
-            Fleet::One(node) => Ok(vec![Arc::clone(node)]),
-            Fleet::Cluster(cluster) => cluster.masters(self.deadline()).await,
-        };
         let mut removed = 0;
-        for master in masters.map_err(|fault| fault.into_error(NAME))? {
+        for master in self.masters().await? {
             removed += self.clear_at(&master, prefix).await?;
         }
         Ok(removed)

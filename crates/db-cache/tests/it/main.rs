@@ -1,11 +1,15 @@
 //! What a cache gives out, keeps and refuses.
 
+mod census;
+#[cfg(feature = "postgres")]
+mod change_all;
 #[cfg(feature = "postgres")]
 mod changes;
 mod common;
 mod conformance;
 mod counters;
 mod entries;
+mod inspect;
 mod load;
 #[cfg(feature = "postgres")]
 mod postgres;

@@ -1,7 +1,8 @@
 //! Does the tasks of the demonstration: measures files, sums up packages.
 
 use super::{
-    measure::{MeasureError, Measures, measure},
+    kept::Kept,
+    measure::{MeasureError, Measures, Source},
     path_text,
     plan::PACKAGE,
     store,
@@ -17,10 +18,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::PgConnection;
 use std::{
+    borrow::Cow,
     path::{Path, PathBuf},
     sync::Arc,
 };
-use tokio::{sync::Semaphore, task};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task,
+};
 
 /// Source text that may be in syntax trees at once, in KiB. A tree takes up to sixty times its text, so this is what
 /// keeps memory flat, however large the files are.
@@ -32,6 +37,7 @@ pub(super) struct Analyser {
     root_text: String,
     max_file_size: u64,
     pool: Pool,
+    kept: Kept,
     memory: Arc<Semaphore>,
 }
 
@@ -69,15 +75,22 @@ pub(crate) struct PackageSums {
     complexity: i64,
 }
 
+/// A file that is measured, or that may have been before.
+enum Read {
+    Measured(Measures),
+    Long(Source, (&'static str, String), OwnedSemaphorePermit),
+}
+
 impl Analyser {
     /// For the files below `root`, of at most `max_file_size` bytes each.
     #[must_use]
-    pub(super) fn new(root: &Path, max_file_size: u64, pool: Pool) -> Self {
+    pub(super) fn new(root: &Path, max_file_size: u64, pool: Pool, kept: Kept) -> Self {
         Self {
             root: root.into(),
             root_text: path_text::to_text(root),
             max_file_size,
             pool,
+            kept,
             memory: Arc::new(Semaphore::new(PARSED_KIB as usize)),
         }
     }
@@ -92,18 +105,27 @@ impl Analyser {
         Ok(row(&self.root_text, task, measured))
     }
 
-    /// Parses on a blocking thread, which has the large stack that the runtime was built with.
+    /// Reads and parses on a blocking thread, which has the large stack that the runtime was built with.
     async fn measure(&self, path: PathBuf, size: u64) -> Result<Measures, Failure> {
         let kib = u32::try_from(size / 1024 + 1).unwrap_or(PARSED_KIB).min(PARSED_KIB);
         let memory = Arc::clone(&self.memory).acquire_many_owned(kib).await;
         let memory = memory.map_err(|error| Failure::permanent(ErrorType::System, error.to_string()))?;
         let limit = self.max_file_size;
-        let measured = task::spawn_blocking(move || {
-            let measured = measure(&path, limit);
-            drop(memory);
-            measured
+        let read = task::spawn_blocking(move || {
+            let source = Source::read(&path, limit)?;
+            match source.digest() {
+                Some(digest) => Ok(Read::Long(source, digest, memory)),
+                // One thread does all of it.
+                None => source.measure().map(Read::Measured),
+            }
         });
-        match measured.await {
+        let measured = match read.await {
+            Ok(Ok(Read::Measured(measures))) => Ok(Ok(measures)),
+            Ok(Ok(Read::Long(source, digest, memory))) => self.kept.or_measure(source, digest, memory).await,
+            Ok(Err(error)) => Ok(Err(error)),
+            Err(error) => Err(error.to_string()),
+        };
+        match measured {
             Ok(measured) => measured.map_err(|error| failure(&error)),
             Err(error) => Err(Failure::permanent(ErrorType::System, format!("measuring it failed: {error}"))),
         }
@@ -172,7 +194,7 @@ fn failure(error: &MeasureError) -> Failure {
 fn row(root: &str, task: FileTask, measured: Measures) -> NewCodeAnalysis {
     let method = AnalysisMethod::from(measured.method);
     NewCodeAnalysis {
-        language: measured.language.map(str::to_owned),
+        language: measured.language.map(Cow::into_owned),
         size_bytes: i64::try_from(task.size).unwrap_or(i64::MAX),
         modified_ns: task.modified_ns,
         lines: column(measured.lines),

@@ -2,6 +2,7 @@
 //! results are rows.
 
 mod handler;
+mod kept;
 pub mod measure;
 pub mod packages;
 pub mod path_text;
@@ -19,6 +20,7 @@ use chrono::Utc;
 use db_facade::Database;
 use db_tasks::{Plan, Reclaim, Worker, enqueue, reclaim};
 use handler::Analyser;
+use kept::Kept;
 use packages::Packages;
 use plan::Todo;
 use report::Report;
@@ -79,7 +81,8 @@ pub async fn run(
     drop((found, todo));
 
     let (startup, since) = (began.elapsed(), Utc::now());
-    let analyser = Analyser::new(&root, options.max_file_size, db.pool().clone());
+    let kept = Kept::new(db.cache())?;
+    let analyser = Analyser::new(&root, options.max_file_size, db.pool().clone(), kept.clone());
     let worker = Worker::new(db.pool().clone(), analyser)
         .queue(queue.clone())
         .concurrency(options.workers)
@@ -117,6 +120,7 @@ pub async fn run(
         tasks_per_second: if ended == 0 { 0.0 } else { ended as f64 / seconds.max(0.001) },
         peak_memory_mib: peak_memory_mib(),
         pool: crate::output::pool_json(&db.pool().stats()),
+        cache: kept.figures(),
         health: crate::output::health_json(&db.health().await),
         top,
         interrupted,

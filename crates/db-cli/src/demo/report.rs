@@ -33,6 +33,8 @@ pub struct Report {
     pub peak_memory_mib: Option<u64>,
     /// The pool's figures.
     pub pool: Value,
+    /// What was known of files of the same content, and where that is kept.
+    pub cache: Value,
     /// The verdict and each probe's finding.
     pub health: Value,
     /// The most complex files.
@@ -116,6 +118,18 @@ pub fn render(report: &Report) -> String {
             pool("acquires"),
             pool("waits"),
             pool("timeouts")
+        ),
+    );
+    let cache = |key: &str| report.cache.get(key).cloned().unwrap_or(json!(0));
+    line(
+        "cache",
+        format!(
+            "{} hits, {} misses, {} loads, {} bytes in {}",
+            cache("hits"),
+            cache("misses"),
+            cache("loads"),
+            cache("bytes"),
+            cache("store").as_str().unwrap_or("this process")
         ),
     );
     line("health", report.health.get("status").and_then(Value::as_str).unwrap_or("unknown").to_owned());

@@ -1,6 +1,7 @@
 //! The main job on small trees of every awkward kind.
 
 use crate::{Answer, db, folder, run, write};
+use db_embedded::{Mode, Options, Redis};
 use serde_json::{Value, json};
 use std::{
     ffi::OsStr,
@@ -95,15 +96,51 @@ fn people_get_tables_and_programs_one_object() {
     write(folder.path(), "tree/a.rs", "fn a() { if true {} }\n");
     let text = run(folder.path(), &["demo", "tree"]);
     assert_eq!(text.code, Some(0), "{text:?}");
-    for word in ["complexity", "a.rs", "files", "tasks", "pool", "healthy", "PostgreSQL"] {
+    for word in ["complexity", "a.rs", "files", "tasks", "pool", "cache", "healthy", "PostgreSQL"] {
         assert!(text.stdout.contains(word), "{word} is missing: {}", text.stdout);
     }
     assert!(!text.stdout.contains('\u{1b}') && !text.stderr.contains('\u{1b}'), "colours only on a terminal");
     let object = demo(folder.path(), &[]);
     assert_eq!(object.stdout.lines().count(), 1);
-    for field in ["files", "packages", "tasks", "seconds", "tasks_per_second", "pool", "health", "top"] {
+    for field in
+        ["files", "packages", "tasks", "seconds", "tasks_per_second", "pool", "cache", "health", "top"]
+    {
         assert!(!object.json()[field].is_null(), "{field}");
     }
+}
+
+#[test]
+fn files_of_the_same_content_are_parsed_once_and_with_a_store_never_again() {
+    let redis = Redis::start_blocking(&Options::new(Mode::Ephemeral)).expect("Redis");
+    let folder = folder();
+    let long = "fn a() { if true {} }\n".repeat(1_000);
+    for path in ["tree/a.rs", "tree/b.rs", "tree/c/d.rs"] {
+        write(folder.path(), path, &long);
+    }
+    write(folder.path(), "tree/broken.rs", format!("{long} fn b( {{"));
+    write(folder.path(), "tree/short.rs", "fn a() {}\n");
+    let fresh = |url: Option<&str>| {
+        let mut command = db(folder.path(), ["demo", "tree", "--json", "--fresh"]);
+        command.envs(url.map(|url| ("REDIS_URL", url)));
+        Answer::from(command.output().expect("runs")).json()
+    };
+    let url = redis.url().expose();
+    let (alone, first, second) = (fresh(None), fresh(Some(url)), fresh(Some(url)));
+    let figures = |report: &Value| {
+        let of = |name: &str| report["cache"][name].clone();
+        (of("store"), of("loads"))
+    };
+    assert_eq!(figures(&alone), (json!("this process"), json!(2)), "{alone}");
+    assert_eq!(figures(&first), (json!("redis"), json!(2)), "{first}");
+    assert_eq!(figures(&second), (json!("redis"), json!(0)), "{second}");
+    assert!(second["cache"]["hits"].as_u64() > Some(0) && second["cache"]["bytes"].as_u64() > Some(0));
+    for report in [&first, &second] {
+        assert_eq!((&report["top"], &report["failures"]), (&alone["top"], &alone["failures"]));
+    }
+    assert!(
+        alone["failures"][0]["reason"].as_str().is_some_and(|reason| reason.contains("line 1001")),
+        "{alone}"
+    );
 }
 
 #[test]

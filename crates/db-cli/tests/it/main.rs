@@ -3,6 +3,7 @@
 mod backup;
 mod backup_environment;
 mod bad_input;
+mod cache;
 mod demo;
 mod fleet;
 mod interrupted;
@@ -54,7 +55,7 @@ impl From<Output> for Answer {
 fn db<A: AsRef<OsStr>>(folder: &Path, arguments: impl IntoIterator<Item = A>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_db"));
     command.args(arguments).current_dir(folder).stdin(Stdio::null());
-    for name in ["DATABASE_URL", "DB_TEST_POSTGRES_URL", "DB_TEST_REDIS_URL", "REDIS_URL"] {
+    for name in ["DATABASE_URL", "DB_TEST_POSTGRES_URL", "DB_TEST_REDIS_URL", "REDIS_URL", "DB_CACHE_STORE"] {
         command.env_remove(name);
     }
     command

@@ -5,7 +5,11 @@ mod rust;
 mod structure;
 
 use db_model::AnalysisMethod;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::{
+    borrow::Cow,
+    fmt::Write,
     fs::File,
     io::{self, Read},
     path::Path,
@@ -14,14 +18,16 @@ use tokei::{Config, LanguageType};
 
 /// Rust files above this are estimated: a syntax tree takes up to sixty times the memory of its text.
 const LARGEST_PARSED: u64 = 1 << 20;
+/// Smaller files are parsed sooner than they are hashed and looked up.
+const LEAST_HASHED: usize = 16 << 10;
 /// What is looked at to tell text from binary.
 const SNIFFED: usize = 8 << 10;
 
 /// What was measured in one file.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Measures {
     /// The language, where it is known.
-    pub language: Option<&'static str>,
+    pub language: Option<Cow<'static, str>>,
     /// All lines.
     pub lines: usize,
     /// Lines with code.
@@ -39,7 +45,7 @@ pub struct Measures {
 }
 
 /// Functions, nesting and branches of a file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Shape {
     /// Functions with a body.
     pub functions: u32,
@@ -52,7 +58,7 @@ pub struct Shape {
 }
 
 /// How a file was measured.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub enum Method {
     /// By its grammar.
     Syn,
@@ -107,25 +113,71 @@ pub enum MeasureError {
 /// # Errors
 /// A [`MeasureError`] when the file cannot be read or parsed.
 pub fn measure(path: &Path, limit: u64) -> Result<Measures, MeasureError> {
-    let bytes = read(path, limit)?;
-    let language = LanguageType::from_path(path, &Config::default());
+    Source::read(path, limit)?.measure()
+}
+
+/// A file as it was read.
+#[derive(Debug)]
+pub struct Source {
+    language: Option<LanguageType>,
+    bytes: Vec<u8>,
+}
+
+impl Source {
+    /// Reads a file of at most `limit` bytes.
+    ///
+    /// # Errors
+    /// [`MeasureError::Read`] and [`MeasureError::TooLarge`].
+    pub fn read(path: &Path, limit: u64) -> Result<Self, MeasureError> {
+        let bytes = read(path, limit)?;
+        Ok(Self { language: LanguageType::from_path(path, &Config::default()), bytes })
+    }
+
+    /// What its measures depend on, besides this program: its language and a hash of what is in it. `None` where it is
+    /// measured as quickly as it is hashed.
+    #[must_use]
+    pub fn digest(&self) -> Option<(&'static str, String)> {
+        let language = self.language?;
+        let is_parsed = language == LanguageType::Rust || estimate::is_code(language);
+        if !is_parsed || self.bytes.len() < LEAST_HASHED {
+            return None;
+        }
+        let hash = Sha256::digest(&self.bytes);
+        let hex = hash.iter().fold(String::with_capacity(64), |mut hex, byte| {
+            // Writing to a String does not fail.
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        });
+        Some((language.name(), hex))
+    }
+
+    /// Measures it. It may keep a processor busy, and needs a large stack.
+    ///
+    /// # Errors
+    /// [`MeasureError::Syntax`].
+    pub fn measure(&self) -> Result<Measures, MeasureError> {
+        measured(&self.bytes, self.language)
+    }
+}
+
+fn measured(bytes: &[u8], language: Option<LanguageType>) -> Result<Measures, MeasureError> {
     if bytes.iter().take(SNIFFED).any(|&byte| byte == 0) {
         return Ok(Measures { method: Method::Binary, ..Measures::default() });
     }
     let Some(language) = language else {
-        let (lines, blanks) = count_lines(&bytes);
+        let (lines, blanks) = count_lines(bytes);
         return Ok(Measures { lines, code: lines - blanks, blanks, ..Measures::default() });
     };
-    let stats = language.parse_from_slice(&bytes, &Config::default()).summarise();
+    let stats = language.parse_from_slice(bytes, &Config::default()).summarise();
     let measures = Measures {
-        language: Some(language.name()),
+        language: Some(Cow::Borrowed(language.name())),
         lines: stats.lines(),
         code: stats.code,
         comments: stats.comments,
         blanks: stats.blanks,
         ..Measures::default()
     };
-    let text = String::from_utf8_lossy(&bytes);
+    let text = String::from_utf8_lossy(bytes);
     match language {
         LanguageType::Rust => rust_shape(measures, &text),
         language if estimate::is_code(language) => {
@@ -179,7 +231,7 @@ fn count_lines(bytes: &[u8]) -> (usize, usize) {
 
 #[cfg(test)]
 mod tests {
-    use super::{MeasureError, Measures, Method, count_lines, measure};
+    use super::{MeasureError, Measures, Method, Source, count_lines, measure};
     use std::fs;
 
     fn check(name: &str, content: &[u8]) -> Result<Measures, MeasureError> {
@@ -201,11 +253,31 @@ mod tests {
         ] {
             let measures = check(name, content.as_bytes()).expect(name);
             assert_eq!(
-                (measures.method, measures.language, measures.lines),
+                (measures.method, measures.language.as_deref(), measures.lines),
                 (method, language, lines),
                 "{name}"
             );
         }
+    }
+
+    #[test]
+    fn what_takes_long_is_known_by_its_content_and_language() {
+        let folder = tempfile::tempdir().expect("a scratch folder");
+        let digest = |name: &str, content: &str| {
+            let path = folder.path().join(name);
+            fs::write(&path, content).expect("written");
+            Source::read(&path, 1 << 20).expect("read").digest()
+        };
+        let long = "fn a() {}\n".repeat(2_000);
+        let first = digest("a.rs", &long);
+        assert!(first.as_ref().is_some_and(|(language, hash)| *language == "Rust" && hash.len() == 64));
+        assert_eq!(digest("b.rs", &long), first);
+        assert_ne!(digest("a.c", &long), first);
+        assert_ne!(digest("c.rs", &format!("{long} ")), first);
+        assert_eq!(
+            (digest("d.rs", "fn a() {}\n"), digest("a.md", &long), digest("unknown", &long)),
+            (None, None, None)
+        );
     }
 
     #[test]
