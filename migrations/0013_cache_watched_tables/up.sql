@@ -1,7 +1,7 @@
 -- Tables that tell caches of every change, whoever makes it and by whatever program.
 
 ALTER TABLE cache_invalidations
-    ADD COLUMN application text NOT NULL GENERATED ALWAYS AS (split_part(keys[1], ':', 1)) STORED,
+    ADD COLUMN application text GENERATED ALWAYS AS (split_part(keys[1], ':', 1)) STORED,
     ADD COLUMN marked_until timestamptz;
 COMMENT ON COLUMN cache_invalidations.application IS 'Whose keys they are: all of a row begin with it';
 COMMENT ON COLUMN cache_invalidations.marked_until IS

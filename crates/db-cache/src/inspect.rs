@@ -4,6 +4,7 @@ use crate::Error;
 use crate::cache::{Cache, checked};
 use crate::key::{KeyParts, KeyWriter};
 use crate::record::{Codec, Content, Encoding, Record, UnixMillis};
+use crate::tags::is_mark;
 use db_core::{KeyValueError, Stored};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -137,7 +138,7 @@ impl Cache {
         let begin = format!("{}:%tag:", self.inner.prefix);
         // A mark that is not empty is one of a change that is under way.
         let is = |stored: Option<Stored>, mark| {
-            stored.is_some_and(|stored| stored.version == mark && stored.value.is_empty())
+            stored.is_some_and(|stored| stored.version == mark && is_mark(&stored.value))
         };
         let tag = |(tag, stored): (&crate::record::Tag, Option<Stored>)| InspectedTag {
             name: tag.name.strip_prefix(&begin).unwrap_or(&tag.name).to_owned(),

@@ -262,7 +262,7 @@ fn heard(_: &Inner) -> String {
 }
 
 /// Beside a mark stands what was heard, in digits, or nothing; a record says that something is under way.
-fn is_mark(value: &[u8]) -> bool {
+pub(crate) fn is_mark(value: &[u8]) -> bool {
     value.first().is_none_or(u8::is_ascii_digit)
 }
 
