@@ -8,7 +8,7 @@ const MOST_BYTES: usize = 512;
 
 /// Something that tells one value of a namespace from the others: text, numbers, booleans, and tuples of those.
 ///
-/// Two different lists of parts never make the same key, whatever is in them.
+/// Two different lists of texts never make the same key, whatever is in them; a number is its text, so that `7` and `"7"` are one.
 pub trait KeyParts {
     /// Writes each part.
     fn write_to(&self, key: &mut KeyWriter);
