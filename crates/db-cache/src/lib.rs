@@ -20,6 +20,8 @@
 //! # Ok(()) }
 //! ```
 
+#[cfg(feature = "postgres")]
+mod beside;
 mod cache;
 mod census;
 #[cfg(feature = "postgres")]

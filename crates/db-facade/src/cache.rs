@@ -1,13 +1,13 @@
 //! The cache of a handle: where it is kept, and that it hears of what commits make untrue.
 
 use crate::{Database, Error, connect};
-use db_cache::{Builder, Cache, Follow, Following, Policy, PostgresStore, Seen};
+use db_cache::{Builder, Cache, Follow, Following, Policy, PostgresChannels, PostgresStore, Seen, Topics};
 #[cfg(feature = "redis")]
-use db_cache::{RedisAddress, RedisOptions, RedisStore, Track, Tracking};
+use db_cache::{RedisAddress, RedisOptions, RedisStore, RedisStreams, Track, Tracking};
 use db_config::{CacheStore, Config};
 #[cfg(feature = "redis")]
 use db_config::{Pem, RedisMode};
-use db_core::{Census, KeyValue, PasswordProvider, Recorder};
+use db_core::{Census, KeyValue, PasswordProvider, PubSub, Recorder};
 use db_pool::Pool;
 use parking_lot::Mutex;
 use sqlx::postgres::PgConnectOptions;
@@ -22,6 +22,7 @@ pub(crate) struct Cached {
     /// How long a statement may take, where that is bounded: to be let in, and to be answered.
     #[cfg(feature = "query")]
     pub(crate) load_timeout: Option<Duration>,
+    topics: Topics,
     state: Mutex<State>,
     #[cfg(feature = "redis")]
     redis: Option<Redis>,
@@ -52,13 +53,23 @@ impl Cached {
             Some(cache) => cache,
             None => build(config, store, pool, recorder)?,
         };
+        let connect = connect::connect_options(config)?;
+        let channels = PostgresChannels::new(pool.clone(), connect.clone());
+        let channels: Arc<dyn PubSub> = Arc::new(channels.password(Arc::clone(&config.postgres.password)));
+        #[cfg(feature = "redis")]
+        let channels = match &redis {
+            Some(redis) => Arc::new(RedisStreams::new(Arc::clone(&redis.store))) as Arc<dyn PubSub>,
+            None => channels,
+        };
+        let topics = Topics::new(&config.cache.application, channels).map_err(|_| unnameable(config))?;
         Ok(Self {
             cache,
             default_ttl: config.redis.as_ref().map_or(DEFAULT_TTL, |redis| redis.default_ttl),
-            connect: connect::connect_options(config)?,
+            connect,
             password: Arc::clone(&config.postgres.password),
             #[cfg(feature = "query")]
             load_timeout: config.query.timeout.map(|limit| limit + config.pool.acquire_timeout),
+            topics,
             state: Mutex::default(),
             #[cfg(feature = "redis")]
             redis,
@@ -142,8 +153,7 @@ fn build(
     pool: &Pool,
     recorder: Option<Arc<dyn Recorder>>,
 ) -> Result<Cache, Error> {
-    let application = &config.cache.application;
-    let mut builder = Cache::builder(application);
+    let mut builder = Cache::builder(&config.cache.application);
     if let Some(recorder) = recorder {
         builder = builder.recorder(recorder);
     }
@@ -154,11 +164,15 @@ fn build(
         (_, Some(store)) => store.put_into(builder),
         (_, None) => builder,
     };
-    builder.build().map_err(|_| Error::Unsupported {
+    builder.build().map_err(|_| unnameable(config))
+}
+
+fn unnameable(config: &Config) -> Error {
+    Error::Unsupported {
         key: "cache.application",
-        value: application.clone(),
+        value: config.cache.application.clone(),
         why: "keys begin with it: use a-z, 0-9, `_`, `-` and `.`, 64 letters at most",
-    })
+    }
 }
 
 /// The store in Redis, and that it tells of what changes there.
@@ -213,6 +227,13 @@ impl Database {
     #[must_use]
     pub fn cache(&self) -> &Cache {
         &self.cached.cache
+    }
+
+    /// Topics to publish and subscribe to, of this application: over Redis where the cache is there, else over LISTEN and
+    /// NOTIFY of the database.
+    #[must_use]
+    pub fn topics(&self) -> &Topics {
+        &self.cached.topics
     }
 
     /// A policy for values that are fresh for as long as the configuration says (`redis.default_ttl`).

@@ -3,6 +3,7 @@
 use super::follower::Follower;
 use super::whole::Clearing;
 use super::{Seen, Snapshot};
+use crate::beside::Beside;
 use crate::cache::Cache;
 use crate::trust::{Teller, Voucher};
 use db_core::PasswordProvider;
@@ -92,8 +93,8 @@ impl Cache {
         let (tell, state) = watch::channel(State::default());
         let voucher = self.inner.trust.begin(Teller::Database);
         self.inner.registry.spoil_all();
-        let clearing = Clearing::default();
-        let follower = Follower { cache: self.clone(), voucher, connect, password, how, tell, clearing };
+        let (clearing, beside) = (Clearing::default(), Beside { connect, password });
+        let follower = Follower { cache: self.clone(), voucher, beside, how, tell, clearing };
         let applied = self.inner.changes.listen();
         let task = tokio::spawn(follower.run(applied)).abort_handle();
         Following { cache: self.clone(), voucher, state, task }

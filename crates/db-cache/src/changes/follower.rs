@@ -5,11 +5,11 @@ use super::follow::{Follow, State};
 use super::removal::Told;
 use super::snapshot::{Snapshot, number};
 use super::whole::{self, Clearing};
+use crate::beside::Beside;
 use crate::cache::Cache;
 use crate::registry::is_whole;
 use crate::trust::Voucher;
-use db_core::PasswordProvider;
-use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
+use sqlx::postgres::{PgListener, PgPoolOptions};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -27,8 +27,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 pub(super) struct Follower {
     pub(super) cache: Cache,
     pub(super) voucher: Voucher,
-    pub(super) connect: PgConnectOptions,
-    pub(super) password: Option<Arc<dyn PasswordProvider>>,
+    pub(super) beside: Beside,
     pub(super) how: Follow,
     pub(super) tell: watch::Sender<State>,
     pub(super) clearing: Clearing,
@@ -87,11 +86,7 @@ impl Follower {
 
     async fn open(&self) -> Result<Line, sqlx::Error> {
         let options = PgPoolOptions::new().max_connections(1).acquire_timeout(self.how.trust_for);
-        let mut connect = self.connect.clone();
-        if let Some(provider) = &self.password {
-            let password = provider.password().await.map_err(sqlx::Error::Configuration)?;
-            connect = password.iter().fold(connect, |connect, password| connect.password(password.expose()));
-        }
+        let connect = self.beside.options().await?;
         let mut listener = PgListener::connect_with(&options.connect_lazy_with(connect)).await?;
         listener.ignore_pool_close_event(true);
         listener.eager_reconnect(false);

@@ -8,9 +8,10 @@ use super::board::{Board, Listening};
 use super::duty::{Duty, Shift, after};
 use super::inbox::Missed;
 use super::{PubSubStats, Room, payload};
+use crate::beside::Beside;
 use crate::stats::count;
 use async_trait::async_trait;
-use db_core::{BoxError, Heard, PubSub, PubSubError, PubSubLimits, Retry, Subscription};
+use db_core::{BoxError, Heard, PasswordProvider, PubSub, PubSubError, PubSubLimits, Retry, Subscription};
 use db_pool::Pool;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgNotification, PgPoolOptions};
 use sqlx::{AssertSqlSafe, PgConnection};
@@ -46,7 +47,7 @@ pub struct PostgresChannels {
 
 struct Hub {
     pool: Pool,
-    connect: PgConnectOptions,
+    beside: Beside,
     how: How,
     board: Arc<Board<()>>,
     duty: Duty,
@@ -91,7 +92,15 @@ impl PostgresChannels {
             echo_every: ECHO_EVERY,
             echo_within: ECHO_WITHIN,
         };
-        Self { hub: Arc::new(Hub::new(pool, connect, how)) }
+        Self { hub: Arc::new(Hub::new(pool, Beside { connect, password: None }, how)) }
+    }
+
+    /// A password that is asked for before each connection, so that it may change meanwhile. To be chosen before anybody
+    /// listens.
+    #[must_use]
+    pub fn password(self, password: Arc<dyn PasswordProvider>) -> Self {
+        let beside = Beside { password: Some(password), ..self.hub.beside.clone() };
+        Self { hub: Arc::new(Hub::new(self.hub.pool.clone(), beside, self.hub.how)) }
     }
 
     /// How much may wait for a subscriber. To be chosen before anybody listens.
@@ -117,7 +126,7 @@ impl PostgresChannels {
     fn with(self, change: impl FnOnce(&mut How)) -> Self {
         let mut how = self.hub.how;
         change(&mut how);
-        Self { hub: Arc::new(Hub::new(self.hub.pool.clone(), self.hub.connect.clone(), how)) }
+        Self { hub: Arc::new(Hub::new(self.hub.pool.clone(), self.hub.beside.clone(), how)) }
     }
 
     /// Publishes at the commit of the transaction that this connection is in, and never if it is rolled back.
@@ -230,10 +239,10 @@ impl Drop for Told {
 }
 
 impl Hub {
-    fn new(pool: Pool, connect: PgConnectOptions, how: How) -> Self {
+    fn new(pool: Pool, beside: Beside, how: How) -> Self {
         Self {
             pool,
-            connect,
+            beside,
             how,
             board: Arc::new(Board::new(NAME, payload::LIMITS, how.room)),
             duty: Duty::default(),
@@ -254,7 +263,7 @@ impl Hub {
     async fn listen(&self, changes: &mut watch::Receiver<u64>) -> Result<(), sqlx::Error> {
         let How { echo_every, echo_within, .. } = self.how;
         let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(echo_within);
-        let pool = pool.connect_lazy_with(self.connect.clone());
+        let pool = pool.connect_lazy_with(within(echo_within, self.beside.options()).await?);
         let mut listener = within(echo_within, PgListener::connect_with(&pool)).await?;
         listener.ignore_pool_close_event(true);
         listener.eager_reconnect(false);

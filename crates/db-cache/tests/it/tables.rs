@@ -104,6 +104,7 @@ async fn every_way_to_change_a_table_is_told() {
             "WITH made AS (INSERT INTO shop.lines VALUES (1) RETURNING item) SELECT * FROM made",
             "SET session_replication_role = replica; DELETE FROM shop.lines; RESET session_replication_role",
             "BEGIN; INSERT INTO shop.lines VALUES (1); SAVEPOINT a; DELETE FROM shop.lines; ROLLBACK TO a; COMMIT",
+            "BEGIN; SAVEPOINT a; DELETE FROM shop.lines; ROLLBACK TO a; DELETE FROM shop.lines; COMMIT",
         ]
         .into_iter()
         .enumerate()

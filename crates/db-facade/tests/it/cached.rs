@@ -3,7 +3,7 @@
 use db_embedded::{Mode, Options, Redis};
 use db_facade::{
     Database,
-    db_cache::Seen,
+    db_cache::{Event, Seen},
     db_config::{Config, Loader},
     db_query::{Select, Statement, asc, col, count_all, func, now},
 };
@@ -243,6 +243,26 @@ async fn however_many_statements_miss_at_once_all_are_answered() {
         let clone = db.clone();
         db.close().await;
         assert!(!clone.follow_changes(Duration::from_millis(1)).await, "a closed handle follows nothing");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_one_process_publishes_another_hears() {
+    fresh_db(async |fresh| {
+        let redis = Redis::start(Options::new(Mode::Ephemeral)).await.expect("a Redis");
+        let redis_url = redis.url().expose().to_owned();
+        for more in [&[][..], &[("REDIS_URL", redis_url.as_str())]] {
+            let (one, other) = (open(&fresh, more).await, open(&fresh, more).await);
+            let mut heard =
+                other.topics().topic::<u64>("paid").expect("a name").subscribe().await.expect("it listens");
+            one.topics().topic::<u64>("paid").expect("a name").publish(&7).await.expect("published");
+            let event = tokio::time::timeout(SOON, heard.next()).await.expect("in time");
+            assert_eq!(event, Event::Message(7), "{more:?}");
+            drop(heard);
+            one.close().await;
+            other.close().await;
+        }
     })
     .await;
 }

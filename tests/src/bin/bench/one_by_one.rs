@@ -135,7 +135,7 @@ async fn store(
     )
     .bind(root.display().to_string())
     .bind(path)
-    .bind(measures.language)
+    .bind(measures.language.as_deref())
     .bind(size)
     .bind(count(measures.lines))
     .bind(count(measures.code))
