@@ -297,7 +297,7 @@ async fn whoever_may_only_write_to_the_table_is_enough() {
             &format!(
                 "CREATE ROLE {role}; GRANT USAGE ON SCHEMA shop TO {role}; \
             GRANT INSERT ON shop.lines TO {role}; SET ROLE {role}; \
-            CREATE TEMP TABLE cache_invalidations (keys text[], by_table boolean, txid xid8); \
+            CREATE TEMP TABLE cache_invalidations (keys text[]); \
             INSERT INTO shop.lines VALUES (1); RESET ROLE; DROP TABLE pg_temp.cache_invalidations; \
             DROP OWNED BY {role}; DROP ROLE {role}"
             ),
