@@ -1,0 +1,1 @@
+//! A log of what was done that proves itself.

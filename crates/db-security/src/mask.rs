@@ -1,0 +1,1 @@
+//! Keeps personal data and secrets out of texts.

@@ -1,0 +1,1 @@
+//! What the server does with rules, and what a log can be made to prove.
