@@ -49,6 +49,16 @@ impl<'t> CopyValues<'t> {
         Ok(value)
     }
 
+    /// The next field as the COPY has it, in its type's binary form; `None` is NULL. For rows that need no value of it.
+    ///
+    /// # Errors
+    /// That there is no further field.
+    pub fn take_bytes(&mut self) -> Result<Option<&'t [u8]>, BoxError> {
+        let field = next_field(&mut self.bytes)?;
+        self.taken += 1;
+        Ok(field)
+    }
+
     /// How many fields were taken, which is the place of the one that could not be.
     pub(crate) fn taken(&self) -> usize {
         self.taken

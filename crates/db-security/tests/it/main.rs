@@ -1,1 +1,4 @@
 //! What the server does with rules, and what a log can be made to prove.
+
+#[cfg(feature = "audit")]
+mod audit;

@@ -59,11 +59,11 @@ pub(super) const REFUSED: Refused = &[
     ),
     ("system_config_key_check", "INSERT INTO system_config (key, value) VALUES ('', '1')"),
     (
-        "audit_logs_entity_type_check",
+        "audit_inbox_entity_type_check",
         "INSERT INTO audit_logs (entity_type, entity_id, action) VALUES ('', '1', 'a')",
     ),
     (
-        "audit_logs_action_check",
+        "audit_inbox_action_check",
         "INSERT INTO audit_logs (entity_type, entity_id, action) VALUES ('t', '1', '')",
     ),
     ("code_analysis_method_check", "UPDATE code_analysis SET method = 'guess'"),

@@ -1,0 +1,8 @@
+//! The audit log against a server.
+
+mod log;
+mod personal;
+mod retain;
+mod sequence;
+mod tables;
+mod tamper;
