@@ -32,6 +32,21 @@ pub enum Error {
         /// Events that wait.
         events: usize,
     },
+    /// The database has not taken a batch in time.
+    #[error("the database has not taken a batch of events within {waited:?}")]
+    Away {
+        /// For how long.
+        waited: Duration,
+    },
+    /// The folder for events that the database does not take cannot be had.
+    #[error("the spool {folder:?} cannot be used")]
+    Spool {
+        /// Which folder.
+        folder: std::path::PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// The writer was closed.
     #[error("the audit writer is closed")]
     Closed,
@@ -137,7 +152,7 @@ impl Classify for Error {
         match self {
             Self::Pool(error) => error.retry(),
             Self::Database { source, .. } => db_pool::retry_of(source),
-            Self::Full { .. } | Self::ClockBehind { .. } => Retry::Safe,
+            Self::Full { .. } | Self::Away { .. } | Self::ClockBehind { .. } => Retry::Safe,
             _ => Retry::Never,
         }
     }

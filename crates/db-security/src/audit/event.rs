@@ -234,6 +234,24 @@ impl Event {
         &self.action
     }
 
+    /// About how many bytes it takes.
+    pub(crate) fn size(&self) -> usize {
+        const FIXED: usize = 128;
+        let texts = [&self.actor, &self.request, &self.entity_id]
+            .into_iter()
+            .flatten()
+            .map(String::len)
+            .sum::<usize>();
+        let values = [&self.old_values, &self.new_values, &self.details].into_iter().flatten();
+        let personal = self.personal.as_ref();
+        FIXED
+            + self.action.len()
+            + self.entity_type.len()
+            + texts
+            + values.chain(personal.map(|personal| &personal.values)).map(size_of_json).sum::<usize>()
+            + personal.map_or(0, |personal| personal.subject.len())
+    }
+
     /// Whether the server can store it: it would refuse the batch in which the event goes.
     pub(crate) fn check(&self) -> Result<(), Error> {
         for (field, text) in [("action", &self.action), ("entity_type", &self.entity_type)] {
@@ -271,6 +289,19 @@ impl Event {
 }
 
 const NUL: &str = "it holds a NUL character, which PostgreSQL does not store in text or jsonb";
+
+/// About how long its text is.
+fn size_of_json(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) => 5,
+        Value::Number(_) => 12,
+        Value::String(text) => text.len() + 2,
+        Value::Array(values) => values.iter().map(|value| size_of_json(value) + 2).sum::<usize>() + 2,
+        Value::Object(fields) => {
+            fields.iter().map(|(name, value)| name.len() + size_of_json(value) + 6).sum::<usize>() + 2
+        }
+    }
+}
 
 fn holds_nul(value: &Value) -> bool {
     match value {

@@ -57,6 +57,12 @@ impl MasterKey {
         Sha256::new().chain_update("cairn-audit-master-check-v1\n").chain_update(*self.0).finalize().into()
     }
 
+    /// A key for what is personal and waits on disk.
+    pub(crate) fn spool_key(&self) -> SubjectKey {
+        let hash = Sha256::new().chain_update("cairn-audit-spool-key-v1\n").chain_update(*self.0).finalize();
+        SubjectKey::from_bytes(hash.into())
+    }
+
     /// Wraps a subject's key: nonce, then ciphertext and tag. It opens for this key and this subject only.
     pub(crate) fn wrap(&self, id: Uuid, subject: &str, key: &SubjectKey) -> Vec<u8> {
         let nonce: [u8; NONCE] = rand::random();

@@ -4,5 +4,7 @@ mod log;
 mod personal;
 mod retain;
 mod sequence;
+mod sequencer;
 mod tables;
 mod tamper;
+mod writer;

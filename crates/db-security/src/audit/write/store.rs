@@ -1,0 +1,151 @@
+//! Stores events: one COPY in a transaction, and what the server has against one of them stops no other.
+
+use super::batch::Batch;
+use crate::audit::{
+    Error, Event, MasterKey,
+    personal::{LiveKey, Sealed, keys_for},
+};
+use chrono::{DateTime, Utc};
+use db_core::BoxError;
+use db_pool::{CopyFields, CopyRow, CopyTarget, CopyTypes, Pool, copy_in};
+use serde_json::Value;
+use sqlx::types::Json;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use uuid::Uuid;
+
+/// Columns of the inbox that a writer fills.
+const COLUMNS: [&str; 16] = [
+    "id",
+    "is_repeated",
+    "occurred_at",
+    "actor",
+    "request",
+    "action",
+    "entity_type",
+    "entity_id",
+    "outcome",
+    "old_values",
+    "new_values",
+    "details",
+    "subject",
+    "subject_key",
+    "personal",
+    "commitment",
+];
+
+/// Where events are stored, and under whose name.
+#[derive(Clone, Debug)]
+pub(super) struct Store {
+    pub(super) pool: Pool,
+    pub(super) master: Option<MasterKey>,
+}
+
+impl Store {
+    /// Stores a batch. `writer` is a number of the writer's own: whoever stores what a writer has sent before waits for the transaction
+    /// that may still be at it, so that nobody looks for an event while it is on its way.
+    ///
+    /// Answers with those that the server refused, by their places.
+    pub(super) async fn store(&self, batch: &Batch, writer: i64) -> Result<BTreeMap<usize, String>, Error> {
+        let mut refused = BTreeMap::new();
+        // What is left to do: parts of the batch, each as small as the last refusal demands.
+        let mut parts = vec![(0, batch.events.as_slice())];
+        while let Some((first, events)) = parts.pop() {
+            match self.store_part(events, batch.is_repeated, writer).await {
+                Ok(()) => {}
+                Err(error) => match (of_data(&error), events) {
+                    (Some(sqlstate), [_]) => {
+                        refused.insert(first, sqlstate);
+                    }
+                    (Some(_), several) => {
+                        let (left, right) = several.split_at(several.len() / 2);
+                        parts.push((first + left.len(), right));
+                        parts.push((first, left));
+                    }
+                    (None, _) => return Err(error),
+                },
+            }
+        }
+        Ok(refused)
+    }
+
+    async fn store_part(&self, events: &[Event], is_repeated: bool, writer: i64) -> Result<(), Error> {
+        let mut tx = self.pool.begin().await?;
+        sqlx::query("SELECT pg_advisory_xact_lock($1)")
+            .bind(writer)
+            .execute(&mut *tx)
+            .await
+            .map_err(Error::while_trying("wait for what was sent before"))?;
+        let subjects: BTreeSet<&str> =
+            events.iter().filter_map(|event| Some(event.personal.as_ref()?.subject.as_str())).collect();
+        let keys = match (&self.master, subjects.first()) {
+            (_, None) => HashMap::new(),
+            (Some(master), _) => keys_for(&mut tx, master, &subjects).await?,
+            (None, Some(subject)) => return Err(Error::NoMasterKey { subject: (*subject).to_owned() }),
+        };
+        let target = CopyTarget::new("audit_inbox", &COLUMNS)?;
+        let mut copy = copy_in(tx.lease(), &target).await?;
+        for event in events {
+            copy.send(&Row { event, is_repeated, sealed: seal(event, &keys) }).await?;
+        }
+        copy.finish().await?;
+        tx.commit().await?;
+        Ok(())
+    }
+}
+
+fn seal(event: &Event, keys: &HashMap<String, LiveKey>) -> Option<(Uuid, Sealed)> {
+    let personal = event.personal.as_ref()?;
+    let live = keys.get(&personal.subject)?;
+    Some((live.id, live.key.seal(live.id, event.id, personal.values.to_string().as_bytes())))
+}
+
+/// What the server has against what an event says, and not against the statement or the moment.
+fn of_data(error: &Error) -> Option<String> {
+    match error {
+        Error::Pool(db_pool::Error::Statement { sqlstate: Some(code), .. })
+            if code.starts_with("22") || code.starts_with("23") || code.starts_with("54") =>
+        {
+            Some(code.clone())
+        }
+        _ => None,
+    }
+}
+
+/// An event as the inbox takes it.
+struct Row<'e> {
+    event: &'e Event,
+    is_repeated: bool,
+    sealed: Option<(Uuid, Sealed)>,
+}
+
+impl CopyRow<'_> for Row<'_> {
+    fn describe(types: &mut CopyTypes<'_>) {
+        types.push::<Uuid>().push::<bool>().push::<DateTime<Utc>>();
+        for _ in 0..6 {
+            types.push::<Option<&str>>();
+        }
+        types.push::<Option<Json<Value>>>().push::<Option<Json<Value>>>().push::<Option<Json<Value>>>();
+        types
+            .push::<Option<&str>>()
+            .push::<Option<Uuid>>()
+            .push::<Option<Vec<u8>>>()
+            .push::<Option<Vec<u8>>>();
+    }
+
+    fn encode(&self, fields: &mut CopyFields<'_>) -> Result<(), BoxError> {
+        let event = self.event;
+        fields.push(&event.id)?.push(&self.is_repeated)?.push(&event.occurred_at)?;
+        fields.push(&event.actor.as_deref())?.push(&event.request.as_deref())?;
+        fields.push(&event.action.as_str())?.push(&event.entity_type.as_str())?;
+        fields.push(&event.entity_id.as_deref())?.push(&event.outcome.as_str())?;
+        for values in [&event.old_values, &event.new_values, &event.details] {
+            fields.push(&values.as_ref().map(Json))?;
+        }
+        fields.push(&event.personal.as_ref().map(|personal| personal.subject.as_str()))?;
+        let sealed = self.sealed.as_ref();
+        fields.push(&sealed.map(|(key, _)| *key))?;
+        fields.push(&sealed.map(|(_, sealed)| sealed.personal.as_slice()))?;
+        fields.push(&sealed.map(|(_, sealed)| sealed.commitment.as_slice()))?;
+        Ok(())
+    }
+}
