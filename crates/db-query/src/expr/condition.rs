@@ -60,6 +60,11 @@ pub fn condition<E: Expr>(condition: Condition<E>) -> Operand<Condition<E>> {
     Operand(condition)
 }
 
+/// An expression of a type of one's own that is true, false or NULL, as a condition.
+pub const fn holds<E: Expr>(expr: E) -> Condition<E> {
+    Condition(expr)
+}
+
 /// `NOT (condition)`
 #[derive(Clone, Copy, Debug)]
 pub struct Negated<E>(E);

@@ -11,7 +11,7 @@ mod search;
 mod subquery;
 
 pub use case::{Case, Otherwise, case};
-pub use condition::{Condition, all_of, any_of, condition};
+pub use condition::{Condition, all_of, any_of, condition, holds};
 pub use constant::{Constant, constant, constant_null};
 pub use function::{
     Call, array_agg, avg, clock_timestamp, coalesce, count, count_all, excluded, func, greatest, json_agg,

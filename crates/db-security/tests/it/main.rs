@@ -1,4 +1,6 @@
 //! What the server does with rules, and what a log can be made to prove.
 
+#[cfg(feature = "access")]
+mod access;
 #[cfg(feature = "audit")]
 mod audit;

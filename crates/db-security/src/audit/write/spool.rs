@@ -365,7 +365,7 @@ mod tests {
         }
         counts.dedup();
         assert_eq!(counts, [0, 1, 2, 3]);
-        let mut altered = bytes.clone();
+        let mut altered = bytes;
         let at = altered.len() - 3;
         altered[at] ^= 1;
         std::fs::write(&whole.path, &altered).expect("altered");

@@ -1,0 +1,62 @@
+//! Why something may not be done.
+
+use crate::access::Permission;
+
+/// Why something may not be done, and what would be needed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The role is none of the rules'.
+    #[error("there is no rule for role {role:?}, so it may do nothing")]
+    UnknownRole {
+        /// The role.
+        role: String,
+    },
+    /// No rule allows it.
+    #[error(
+        "no rule lets role {role:?} {permission} {resource}{}; a rule with permissions = [\"{permission}\"] on it would",
+        shown(columns)
+    )]
+    NotAllowed {
+        /// The role.
+        role: String,
+        /// What is missing.
+        permission: Permission,
+        /// The table or function.
+        resource: String,
+        /// The columns that no rule allows; empty where that is all of it.
+        columns: Vec<String>,
+    },
+    /// A rule denies it.
+    #[error("rule {rule:?} denies role {role:?} to {permission} {resource}{}", shown(columns))]
+    Denied {
+        /// The rule.
+        rule: String,
+        /// The role.
+        role: String,
+        /// What it denies.
+        permission: Permission,
+        /// The table or function.
+        resource: String,
+        /// The columns that it denies; empty where that is all of it.
+        columns: Vec<String>,
+    },
+    /// A function that would do what no rule can see.
+    #[error("function {function:?} runs SQL of its own or changes who asks, which no rule can see")]
+    Sly {
+        /// The function.
+        function: String,
+    },
+    /// New rows, which no rule allows for these attributes at this time.
+    #[error("no rule that counts for these attributes at this time lets role {role:?} insert into {table}")]
+    NotNow {
+        /// The role.
+        role: String,
+        /// The table.
+        table: String,
+    },
+}
+
+fn shown(columns: &[String]) -> String {
+    if columns.is_empty() { String::new() } else { format!(" ({})", columns.join(", ")) }
+}
