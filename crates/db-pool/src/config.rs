@@ -49,7 +49,8 @@ pub enum Reset {
     Smart,
     /// Reset after every lease.
     Always,
-    /// Never reset: the callers leave no mark on the session, or want it kept.
+    /// Never reset: the callers leave no mark on the session, or want it kept. Settings of
+    /// [`with_session`](crate::Pool::with_session) are refused outside of transactions, which cannot leave any behind.
     Never,
 }
 

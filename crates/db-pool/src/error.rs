@@ -118,6 +118,29 @@ pub enum Error {
     /// The transaction had been rolled back before its commit: a savepoint in it was cut while it was made.
     #[error("the transaction was rolled back before its commit")]
     RolledBack,
+    /// A session cannot be given this setting; nothing was sent. The value is kept out of the message.
+    #[error("the setting {name:?} cannot be given: {reason}")]
+    Setting {
+        /// Which one; `role` for the role.
+        name: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The server does not let the pool's login act as this role.
+    #[error("the session cannot act as the role {role:?}, SQLSTATE {sqlstate}")]
+    Role {
+        /// The role.
+        role: String,
+        /// 22023 where there is no such role, 42501 where the login is no member of it.
+        sqlstate: String,
+        /// The driver's error.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// Settings were asked for outside of a transaction, in a session that the pool cannot vouch for: it never resets its
+    /// sessions, or a pooler shares them with others. A transaction can carry them.
+    #[error("a session that is shared or never reset carries settings in a transaction only")]
+    SharedSession,
     /// The rows of a COPY do not fit its columns.
     #[error(transparent)]
     Copy(#[from] CopyError),
@@ -253,6 +276,9 @@ impl Classify for Error {
             | Self::Url { .. }
             | Self::NoTransaction
             | Self::RolledBack
+            | Self::Setting { .. }
+            | Self::Role { .. }
+            | Self::SharedSession
             | Self::Copy(_)
             | Self::BatchFull { .. }
             | Self::BatchStatement { .. }

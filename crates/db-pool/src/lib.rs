@@ -41,6 +41,7 @@
 //! | one statement with limits or typed rows | [`Pool::run`] | its own [timeout](Run::timeout) and [priority](Run::priority) |
 //! | several on one session | [`Pool::acquire`], then `&mut lease` | no reset unless a statement calls for one |
 //! | a transaction | [`Pool::transaction`], or [`Pool::begin`] | rollback on error, panic and drop; retries of conflicts |
+//! | somebody on whose behalf | [`Pool::with_session`] | settings and a role, gone when the connection comes back |
 //! | many statements | [`Batch`] | few round trips, each error in its place |
 //! | many lookups by key | [`Loader`] | one statement for all that wait at the moment |
 //! | many rows | [`copy_in`], [`copy_out`] | typed binary COPY |
@@ -73,7 +74,8 @@
 //! connection (`&mut *lease`) it sees no statement at all: no slow event, no limit on this side, and a plan that an
 //! `ALTER TABLE` has made unusable is not made anew there. Where a statement is run by sqlx's `query.execute(&pool)`, the
 //! call site in events is sqlx's; `pool.run(query)` names yours. Prepared statements made by `PREPARE` stay, since sqlx's own could not be told from them.
-//! Behind PgBouncer in transaction mode the session is not yours: use [`Reset::Never`] and no session state.
+//! Behind PgBouncer in transaction mode the session is not yours: use [`Reset::Never`] and no session state. Who is asking
+//! ([`Pool::with_session`]) can then be said in transactions only, where it holds until their end.
 
 mod bulk;
 mod clock;
@@ -94,6 +96,7 @@ mod probe;
 mod recover;
 mod run;
 mod session;
+mod settings;
 mod shared;
 mod stats;
 mod store;
@@ -116,6 +119,7 @@ pub use life::breaker::{BreakerConfig, BreakerState, InvalidBreaker};
 pub use pool::{AbandonedLease, AcquireOptions, CloseReport, Pool};
 pub use probe::PoolProbe;
 pub use run::Run;
+pub use settings::SessionSettings;
 pub use stats::Stats;
 pub use store::{Live, Store, direct::DirectStore, mobc::MobcStore};
 pub use transaction::{Access, Isolation, Transaction, TransactionOptions, savepoint};

@@ -1,7 +1,7 @@
 //! The pool's handle: connecting, acquiring, resizing, closing.
 
 use crate::{
-    DirectStore, Error, Lease, PoolConfig, Priority, Sizing, Stats, Store,
+    DirectStore, Error, Lease, PoolConfig, Priority, Reset, SessionSettings, Sizing, Stats, Store,
     conn::Conn,
     gate::{Answer, Asked, Key, Refusal, Seat},
     held::Held,
@@ -12,6 +12,7 @@ use crate::{
         opener,
         sweeper::{self, OWN_TIMER},
     },
+    settings::dress,
     shared::Shared,
     stats::tally,
 };
@@ -37,6 +38,8 @@ use tokio::time::{timeout, timeout_at};
 #[derive(Clone)]
 pub struct Pool {
     shared: Arc<Shared>,
+    /// What is put into each session that is lent; of this handle, not of the pool.
+    session: Option<Arc<SessionSettings>>,
 }
 
 /// How long a close waits for what is lent, where the caller does not say.
@@ -130,7 +133,7 @@ impl Pool {
             Sizing::Fixed => config.max_size.get(),
             Sizing::Adaptive => config.min_size.max(1),
         };
-        let pool = Self { shared: Arc::new(Shared::new(config, store, limit)) };
+        let pool = Self { shared: Arc::new(Shared::new(config, store, limit)), session: None };
         let mut leases = vec![pool.acquire().await?];
         while leases.len() < pool.shared.config.min_size as usize {
             leases.push(pool.acquire().await?);
@@ -153,7 +156,7 @@ impl Pool {
     /// A dropped future leaves the queue, and a connection that was meant for it goes to the next in line.
     #[track_caller]
     pub fn acquire(&self) -> impl Future<Output = Result<Lease, Error>> + Send + use<> {
-        acquire(Arc::clone(&self.shared), AcquireOptions::new(), Location::caller())
+        acquire(self.clone(), AcquireOptions::new(), Location::caller())
     }
 
     /// The same with a priority or a deadline of its own.
@@ -168,13 +171,17 @@ impl Pool {
         &self,
         options: AcquireOptions,
     ) -> impl Future<Output = Result<Lease, Error>> + Send + use<> {
-        acquire(Arc::clone(&self.shared), options, Location::caller())
+        acquire(self.clone(), options, Location::caller())
     }
 
-    /// Lends a connection if one idles and nobody waits; never waits, connects, or checks.
+    /// Lends a connection if one idles and nobody waits; never waits, connects, or checks. A handle
+    /// [with settings](Self::with_session) gives none, since setting them takes a round trip.
     #[track_caller]
     #[must_use]
     pub fn try_acquire(&self) -> Option<Lease> {
+        if self.session.is_some() {
+            return None;
+        }
         let now = self.shared.clock.now();
         let label = Checkout::by_caller(Location::caller());
         let (conn, seat) = self.shared.gate.try_take(label, now)?.ok()?;
@@ -257,8 +264,47 @@ impl Pool {
         self.shared.gate.is_closed()
     }
 
+    /// The same pool for somebody on whose behalf statements are run: each connection that this handle lends carries these
+    /// settings and acts in their role, whichever way it is used: `&pool` as an executor, [`run`](Self::run),
+    /// [`acquire`](Self::acquire), [`begin`](Self::begin), a [`Loader`](crate::Loader). They replace those of the handle
+    /// that this is called on. Cheap to make and to clone; the other handles go on without.
+    ///
+    /// Setting them takes one round trip, after the connection was acquired. In a transaction that the pool begins they hold
+    /// until its end, which costs nothing more; elsewhere the session is [`Reset`] in the background when the
+    /// lease ends, however it ends. What the settings are for must not be able to change them: whoever runs SQL of
+    /// their own on the lease may set others, or act as the login again.
+    ///
+    /// Behind a pooler that gives each transaction another session, only transactions can carry them. Where the pool is told
+    /// by [`Reset::Never`] that sessions are not its own, leases and single statements are refused
+    /// ([`Error::SharedSession`]); so they are by any pool whose session turns out to be another than the one it opened.
+    /// [`Lease::detach`] keeps the settings in the connection.
+    ///
+    /// ```no_run
+    /// # async fn example(pool: &db_pool::Pool) -> Result<(), Box<dyn std::error::Error>> {
+    /// use db_pool::SessionSettings;
+    ///
+    /// let alice = pool.with_session(SessionSettings::new().set("cairn.actor", "alice")?.role("clerk")?);
+    /// sqlx::query("UPDATE tasks SET priority = 1 WHERE title = $1").bind("ship").execute(&alice).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// What acquires or begins on it fails with [`Error::Role`] where the server refuses the role, with
+    /// [`Error::Statement`] where it refuses the settings, and with [`Error::StatementTimeout`] where it does not
+    /// answer within what the acquire timeout leaves.
+    #[must_use]
+    pub fn with_session(&self, settings: SessionSettings) -> Self {
+        let session = (!settings.is_empty()).then(|| Arc::new(settings));
+        Self { shared: Arc::clone(&self.shared), session }
+    }
+
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
+    }
+
+    pub(crate) fn into_parts(self) -> (Arc<Shared>, Option<Arc<SessionSettings>>) {
+        (self.shared, self.session)
     }
 }
 
@@ -268,9 +314,45 @@ impl fmt::Debug for Pool {
     }
 }
 
-/// The road of every request. Nothing is allocated, no timer is set and nothing is spawned while an idle connection is
-/// there and fresh.
+/// Lends a connection that carries what the handle says.
 pub(crate) async fn acquire(
+    pool: Pool,
+    options: AcquireOptions,
+    site: &'static Location<'static>,
+) -> Result<Lease, Error> {
+    match pool.session {
+        None => lend(pool.shared, options, site).await,
+        Some(session) => Box::pin(lend_as(pool.shared, session, options, site)).await,
+    }
+}
+
+/// The same with settings, all within the deadline. Whatever is dropped or fails after the lease was had, the lease sees to
+/// it that the session is reset.
+async fn lend_as(
+    shared: Arc<Shared>,
+    session: Arc<SessionSettings>,
+    options: AcquireOptions,
+    site: &'static Location<'static>,
+) -> Result<Lease, Error> {
+    // Whoever never resets may stand behind a pooler, where another client has the session next.
+    if shared.config.reset == Reset::Never {
+        return Err(Error::SharedSession);
+    }
+    let started = Instant::now();
+    let deadline = options.deadline(&shared, started);
+    let mut lease = lend(shared, options, site).await?;
+    match timeout_at(deadline.into(), dress(&mut lease, &session)).await {
+        Ok(dressed) => dressed.map(|()| lease),
+        Err(_) => {
+            let limit = deadline.saturating_duration_since(started);
+            Err(Error::StatementTimeout { shape: "SELECT set_config".to_owned(), limit })
+        }
+    }
+}
+
+/// The road of every request. Nothing is allocated, no timer is set and nothing is spawned while an idle connection is
+/// there and fresh. The session is as the server makes it.
+pub(crate) async fn lend(
     mut shared: Arc<Shared>,
     options: AcquireOptions,
     site: &'static Location<'static>,

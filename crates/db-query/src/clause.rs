@@ -77,6 +77,15 @@ impl Frame {
         self.seen |= 1 << clause as u32;
     }
 
+    /// Where a clause of its kind would end once the clauses are in order.
+    pub(crate) fn end_of(&self, writer: &mut Writer, clause: Clause) -> u32 {
+        let state = writer.state();
+        let own = &state.segments[self.segments as usize..];
+        let ends = own.iter().skip(1).map(|next| next.1).chain([state.at()]);
+        let upto = own.iter().zip(ends).filter(|((kind, _), _)| *kind <= clause);
+        self.text + upto.map(|(&(_, at), end)| end - at).sum::<u32>()
+    }
+
     /// Puts the clauses in order. In most statements they are, but that a SELECT names its table first.
     pub(crate) fn arrange(self, writer: &mut Writer) {
         let state = writer.state();

@@ -116,7 +116,10 @@ impl Query for Delete {
         if self.scope == Scope::Unsaid {
             self.writer.fail(BuildError::Unbounded);
         }
+        let end = self.frame.end_of(&mut self.writer, Clause::Where);
         self.frame.arrange(&mut self.writer);
+        let filtered = if self.frame.has(Clause::Where) { Role::Filtered } else { Role::Unfiltered };
+        self.writer.state().mark_at(end, filtered);
         self.writer
     }
 }

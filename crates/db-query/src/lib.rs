@@ -122,6 +122,8 @@ mod op;
 mod order;
 mod projection;
 mod query;
+#[cfg(feature = "filter")]
+mod restrict;
 mod select;
 mod source;
 mod sql_type;
@@ -150,6 +152,8 @@ pub use op::Op;
 pub use order::{Direction, Nulls, Order, Orders, SortKey, asc, desc};
 pub use projection::{All, Projection, all, all_from};
 pub use query::{Query, Start};
+#[cfg(feature = "filter")]
+pub use restrict::Restricted;
 pub use select::{Group, Select, cube, rollup};
 pub use source::{Arrays, Row, Source, ValueRows, lateral, rows_of, subquery, table_as, unnest, values};
 pub use sql_type::SqlType;

@@ -22,6 +22,17 @@ pub struct Statement {
 }
 
 impl Statement {
+    /// What it is made of; an error where its values are sent already.
+    #[cfg(feature = "filter")]
+    pub(crate) fn into_state(self) -> Result<Box<State>, BuildError> {
+        if self.has_arguments {
+            return Ok(self.state);
+        }
+        Err(BuildError::Misplaced {
+            clause: "a restriction of a statement whose values are sent; restrict it before",
+        })
+    }
+
     pub(crate) fn new(state: Box<State>) -> Self {
         Self { state, has_arguments: true }
     }

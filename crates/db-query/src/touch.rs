@@ -82,6 +82,10 @@ pub(crate) enum Role {
     SortKey,
     /// A table whose rows are locked, or with an empty name all of the query.
     Locked,
+    /// Nothing is named: the end of the filter of an UPDATE or DELETE.
+    Filtered,
+    /// Nothing is named: where the filter of an UPDATE or DELETE would stand, if it had one.
+    Unfiltered,
     /// A function.
     Function,
     /// A name that is neither table nor column: a common table expression, a collation, a window, a type.
@@ -92,9 +96,9 @@ pub(crate) enum Role {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Span {
     pub(crate) at: u32,
-    len: u16,
-    role: Role,
-    scope: u8,
+    pub(crate) len: u16,
+    pub(crate) role: Role,
+    pub(crate) scope: u8,
 }
 
 impl Span {
@@ -114,7 +118,7 @@ impl Span {
         }
     }
 
-    fn parts(self, text: &str) -> Vec<String> {
+    pub(crate) fn parts(self, text: &str) -> Vec<String> {
         let at = self.at as usize;
         ident::parts(text.get(at..at + usize::from(self.len)).unwrap_or_default())
     }
@@ -230,6 +234,12 @@ impl<'s> Survey<'s> {
             }
             self.items.push(Item { scope: span.scope, alias: None, name, access });
         }
+    }
+
+    /// Whether what a span names is a common table expression.
+    #[cfg(feature = "filter")]
+    pub(crate) fn is_cte(&self, span: Span, name: &[String]) -> bool {
+        span.role == Role::Read && name.len() == 1 && self.sees_cte(span.scope, &name[0])
     }
 
     /// Whether a name in a scope means a common table expression rather than a table.

@@ -148,6 +148,12 @@ impl Writer {
         Frame::new(state.text.len(), state.segments.len(), state.spans.len())
     }
 
+    /// Goes on with a statement that was ended.
+    #[cfg(feature = "filter")]
+    pub(crate) fn resume(state: Box<State>) -> Self {
+        Self { state: Some(state) }
+    }
+
     /// Ends the outermost statement.
     pub(crate) fn end(mut self) -> Result<Statement, BuildError> {
         let mut state = self.state.take().unwrap_or_default();
@@ -177,6 +183,11 @@ impl State {
     #[inline]
     pub(crate) fn mark(&mut self, at: usize, role: Role) {
         self.spans.push(Span::new(at, self.text.len(), role, self.scope));
+    }
+
+    /// Notes a place in what was written.
+    pub(crate) fn mark_at(&mut self, at: u32, role: Role) {
+        self.spans.push(Span::new(at as usize, at as usize, role, self.scope));
     }
 
     #[inline]

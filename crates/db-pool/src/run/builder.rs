@@ -12,7 +12,7 @@ use sqlx::{
     Decode, Either, Execute, FromRow, Postgres, Type,
     postgres::{PgQueryResult, PgRow},
 };
-use std::{fmt, panic::Location, sync::Arc, time::Duration};
+use std::{fmt, panic::Location, time::Duration};
 
 /// A statement about to be run, from [`Pool::run`] or [`Lease::run`]; anything that sqlx can execute.
 ///
@@ -145,7 +145,7 @@ impl<'a> Run<'a> {
             let lease = match on {
                 On::Lease(lease) => lease,
                 On::Pool(pool) => {
-                    let lease = acquire(Arc::clone(pool.shared()), call.options, call.site).await?;
+                    let lease = acquire(pool.clone(), call.options, call.site).await?;
                     own.insert(lease)
                 }
             };
@@ -171,7 +171,7 @@ impl<'a> Run<'a> {
             match on {
                 On::Pool(pool) => {
                     let mut watch = Watch::start(pool.shared(), &statement, call.site);
-                    let mut lease = acquire(Arc::clone(pool.shared()), call.options, call.site).await?;
+                    let mut lease = acquire(pool.clone(), call.options, call.site).await?;
                     let answer = watched(&mut lease, &mut statement, keep, call, &mut watch).await?;
                     // Decoding needs no connection: another may have it meanwhile.
                     drop(lease);

@@ -13,10 +13,7 @@ use sqlx::{
     Connection, Describe, Either, Execute, Executor, Postgres, SqlStr,
     postgres::{PgQueryResult, PgRow, PgStatement, PgTypeInfo},
 };
-use std::{
-    panic::Location,
-    sync::{Arc, atomic::Ordering::Relaxed},
-};
+use std::{panic::Location, sync::atomic::Ordering::Relaxed};
 use tokio::time::timeout;
 use tracing::Instrument;
 
@@ -31,9 +28,9 @@ impl<'p> Executor<'p> for &'_ Pool {
         'p: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
-        let (shared, call) = (Arc::clone(self.shared()), Call::at(Location::caller()));
+        let (pool, call) = (self.clone(), Call::at(Location::caller()));
         let statement = Statement::of(query);
-        boxed(async move { Ok(on_pool(shared, statement, Keep::Nothing, call).await?.result) })
+        boxed(async move { Ok(on_pool(pool, statement, Keep::Nothing, call).await?.result) })
     }
 
     #[track_caller]
@@ -42,12 +39,12 @@ impl<'p> Executor<'p> for &'_ Pool {
         'p: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
-        let (shared, call) = (Arc::clone(self.shared()), Call::at(Location::caller()));
+        let (pool, call) = (self.clone(), Call::at(Location::caller()));
         let statement = Statement::of(query);
         Box::pin(async_stream::try_stream! {
             let statement = statement?;
-            let watch = Watch::start(&shared, &statement, call.site);
-            let mut lease = acquire(shared, call.options, call.site).await?;
+            let watch = Watch::start(pool.shared(), &statement, call.site);
+            let mut lease = acquire(pool, call.options, call.site).await?;
             let mut steps = steps(&mut lease, statement, call, watch);
             while let Some(step) = steps.try_next().await? {
                 yield step;
@@ -61,9 +58,9 @@ impl<'p> Executor<'p> for &'_ Pool {
         'p: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
-        let (shared, call) = (Arc::clone(self.shared()), Call::at(Location::caller()));
+        let (pool, call) = (self.clone(), Call::at(Location::caller()));
         let statement = Statement::of(query);
-        boxed(async move { Ok(on_pool(shared, statement, Keep::All, call).await?.rows) })
+        boxed(async move { Ok(on_pool(pool, statement, Keep::All, call).await?.rows) })
     }
 
     #[track_caller]
@@ -72,10 +69,10 @@ impl<'p> Executor<'p> for &'_ Pool {
         'p: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
-        let (shared, call) = (Arc::clone(self.shared()), Call::at(Location::caller()));
+        let (pool, call) = (self.clone(), Call::at(Location::caller()));
         let statement = Statement::of(query);
         boxed(async move {
-            on_pool(shared, statement, Keep::First, call).await?.first.ok_or(sqlx::Error::RowNotFound)
+            on_pool(pool, statement, Keep::First, call).await?.first.ok_or(sqlx::Error::RowNotFound)
         })
     }
 
@@ -85,9 +82,9 @@ impl<'p> Executor<'p> for &'_ Pool {
         'p: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
-        let (shared, call) = (Arc::clone(self.shared()), Call::at(Location::caller()));
+        let (pool, call) = (self.clone(), Call::at(Location::caller()));
         let statement = Statement::of(query);
-        boxed(async move { Ok(on_pool(shared, statement, Keep::First, call).await?.first) })
+        boxed(async move { Ok(on_pool(pool, statement, Keep::First, call).await?.first) })
     }
 
     #[track_caller]

@@ -4,7 +4,7 @@ mod builder;
 mod executor;
 pub(crate) mod send;
 pub(crate) mod shape;
-mod statement;
+pub(crate) mod statement;
 mod watch;
 
 pub use builder::Run;

@@ -5,19 +5,14 @@ use super::{
     statement::Statement,
     watch::{SHAPE, Watch, span},
 };
-use crate::{AcquireOptions, Error, Lease, pool::acquire, retry_of, session::drain, shared::Shared};
+use crate::{AcquireOptions, Error, Lease, Pool, pool::acquire, retry_of, session::drain, shared::Shared};
 use db_core::Retry;
 use futures_util::TryStreamExt;
 use sqlx::{
     Connection, Either, Executor, PgConnection, SqlStr,
     postgres::{PgArguments, PgDatabaseError, PgQueryResult, PgRow},
 };
-use std::{
-    future::Future,
-    panic::Location,
-    sync::{Arc, atomic::Ordering::Relaxed},
-    time::Duration,
-};
+use std::{future::Future, panic::Location, sync::atomic::Ordering::Relaxed, time::Duration};
 use tokio::time::timeout;
 use tracing::Instrument;
 
@@ -69,14 +64,14 @@ pub(crate) fn patience(shared: &Shared) -> Option<Duration> {
 
 /// Runs a statement on a connection of the pool.
 pub(crate) async fn on_pool(
-    shared: Arc<Shared>,
+    pool: Pool,
     statement: Result<Statement, sqlx::Error>,
     keep: Keep,
     call: Call,
 ) -> Result<Answer, sqlx::Error> {
     let mut statement = statement?;
-    let mut watch = Watch::start(&shared, &statement, call.site);
-    let mut lease = acquire(shared, call.options, call.site).await?;
+    let mut watch = Watch::start(pool.shared(), &statement, call.site);
+    let mut lease = acquire(pool, call.options, call.site).await?;
     watched(&mut lease, &mut statement, keep, call, &mut watch).await
 }
 
@@ -149,7 +144,11 @@ pub(crate) fn timed_out(sql: &SqlStr, limit: Duration) -> sqlx::Error {
 }
 
 /// Sends the statement, and once more when the server's plan turns out to be of an older schema.
-async fn fresh(lease: &mut Lease, statement: &mut Statement, keep: Keep) -> Result<Answer, sqlx::Error> {
+pub(crate) async fn fresh(
+    lease: &mut Lease,
+    statement: &mut Statement,
+    keep: Keep,
+) -> Result<Answer, sqlx::Error> {
     if see(lease, statement) {
         Box::pin(plans_of_today(lease)).await?;
     }
@@ -219,7 +218,11 @@ pub(crate) async fn judged(lease: &mut Lease, error: sqlx::Error) -> sqlx::Error
     error
 }
 
-async fn send(conn: &mut PgConnection, statement: &mut Statement, keep: Keep) -> Result<Answer, sqlx::Error> {
+pub(crate) async fn send(
+    conn: &mut PgConnection,
+    statement: &mut Statement,
+    keep: Keep,
+) -> Result<Answer, sqlx::Error> {
     if keep == Keep::First {
         return Ok(Answer { first: conn.fetch_optional(statement).await?, ..Answer::default() });
     }

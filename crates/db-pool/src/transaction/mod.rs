@@ -5,9 +5,10 @@ mod retry;
 mod savepoint;
 
 use crate::{
-    Error, Lease, Pool,
-    pool::acquire,
+    AcquireOptions, Error, Lease, Pool,
+    pool::lend,
     run::send::{judged, plans_of_today, within},
+    settings::dress_transaction,
 };
 pub use options::{Access, Isolation, TransactionOptions};
 pub use savepoint::savepoint;
@@ -18,7 +19,6 @@ use std::{
     future::Future,
     ops::{Deref, DerefMut},
     panic::Location,
-    sync::Arc,
 };
 
 /// A transaction on a connection of the pool, from [`Pool::begin`]. It derefs to the connection, so `&mut *tx` runs any
@@ -64,13 +64,19 @@ impl Pool {
         options: &TransactionOptions,
     ) -> impl Future<Output = Result<Transaction, Error>> + Send + use<> {
         let (statement, site) = (options.statement(), Location::caller());
-        let lease = acquire(Arc::clone(self.shared()), options.acquire, site);
-        async move { Transaction::begin(lease.await?, statement).await }
+        Transaction::begin(self.clone(), options.acquire, statement, site)
     }
 }
 
 impl Transaction {
-    async fn begin(mut lease: Lease, statement: Option<SqlStr>) -> Result<Self, Error> {
+    async fn begin(
+        pool: Pool,
+        options: AcquireOptions,
+        statement: Option<SqlStr>,
+        site: &'static Location<'static>,
+    ) -> Result<Self, Error> {
+        let (shared, session) = pool.into_parts();
+        let mut lease = lend(shared, options, site).await?;
         let begun = within(&mut lease, "BEGIN", async |lease| {
             plans_of_today(lease).await?;
             // sqlx counts a transaction only once its begin was answered, so for one that is cut it queues no rollback.
@@ -82,7 +88,12 @@ impl Transaction {
             begun
         });
         begun.await.map_err(|error| Error::of_statement("BEGIN", error))?;
-        Ok(Self { lease, open: true, committed: false })
+        let mut begun = Self { lease, open: true, committed: false };
+        if let Some(session) = session {
+            // Dropped before it has ended, it rolls back.
+            Box::pin(dress_transaction(&mut begun.lease, &session)).await?;
+        }
+        Ok(begun)
     }
 
     /// Makes the work last.

@@ -1,9 +1,9 @@
 //! A closure run as a transaction: committed when it succeeds, rolled back when it does not, run again after a conflict.
 
 use super::{Transaction, TransactionOptions};
-use crate::{Error, Pool, life::backoff::Backoff, pool::acquire, stats::tally};
+use crate::{Error, Pool, life::backoff::Backoff, stats::tally};
 use db_core::{Classify, Retry};
-use std::{future::Future, panic::Location, sync::Arc, time::Duration};
+use std::{future::Future, panic::Location, time::Duration};
 use tokio::time::sleep;
 
 /// Between two attempts; a conflict is over as soon as the other transaction is.
@@ -70,8 +70,7 @@ where
 {
     let mut attempt = 1;
     loop {
-        let lease = acquire(Arc::clone(pool.shared()), options.acquire, site).await?;
-        let mut tx = Transaction::begin(lease, options.statement()).await?;
+        let mut tx = Transaction::begin(pool.clone(), options.acquire, options.statement(), site).await?;
         let result = match work(&mut tx).await {
             Ok(value) => tx.commit().await.map(|()| value).map_err(E::from),
             Err(error) => {

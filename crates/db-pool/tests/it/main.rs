@@ -17,6 +17,7 @@ mod mobc;
 mod password;
 mod program;
 mod resize;
+mod sessions;
 mod silent;
 mod stores;
 mod transactions;

@@ -6,6 +6,7 @@ mod filters;
 mod fuzz;
 mod keyset;
 mod refused;
+mod restrict;
 mod shapes;
 mod touches;
 mod values;

@@ -4,3 +4,5 @@
 mod access;
 #[cfg(feature = "audit")]
 mod audit;
+#[cfg(feature = "access")]
+mod raw;
