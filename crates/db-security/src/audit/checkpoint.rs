@@ -24,6 +24,13 @@ pub async fn checkpoint(
     if size == 0 || last == Some(size) {
         return Ok(None);
     }
+    // What others are told must be on disk here, even where the database answers commits before.
+    sqlx::query(
+        "SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'",
+    )
+    .execute(&mut *conn)
+    .await
+    .map_err(Error::while_trying("have the commit wait for the disk"))?;
     let root = root_at(conn, size).await?;
     let signed = signer.sign(&Checkpoint { origin: origin(log_id), size, root });
     sqlx::query(

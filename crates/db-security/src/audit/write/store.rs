@@ -33,6 +33,11 @@ const COLUMNS: [&str; 16] = [
     "commitment",
 ];
 
+/// What is acknowledged must be on disk, even where the database answers commits before.
+const BEGIN: &str = "SELECT pg_advisory_xact_lock($1)::text, set_config('synchronous_commit', 'on', true) \
+    WHERE current_setting('synchronous_commit') = 'off' \
+    UNION ALL SELECT pg_advisory_xact_lock($1)::text, '' WHERE current_setting('synchronous_commit') <> 'off'";
+
 /// Where events are stored, and under whose name.
 #[derive(Clone, Debug)]
 pub(super) struct Store {
@@ -70,7 +75,7 @@ impl Store {
 
     async fn store_part(&self, events: &[Event], is_repeated: bool, writer: i64) -> Result<(), Error> {
         let mut tx = self.pool.begin().await?;
-        sqlx::query("SELECT pg_advisory_xact_lock($1)")
+        sqlx::query(BEGIN)
             .bind(writer)
             .execute(&mut *tx)
             .await

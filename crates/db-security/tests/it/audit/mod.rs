@@ -1,5 +1,6 @@
 //! The audit log against a server.
 
+mod crash;
 mod log;
 mod personal;
 mod retain;

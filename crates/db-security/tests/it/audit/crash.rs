@@ -1,0 +1,248 @@
+//! Processes and servers that die in the middle of many appends: no fork, no gap, and nothing that was acknowledged is lost or there
+//! twice.
+
+use super::log::{drain, event, pool, verified};
+use db_embedded::{Mode, Options, Postgres};
+use db_pool::{Pool, PoolConfig};
+use db_security::audit::{AuditWriter, Sequencer, SequencerOptions, WriterOptions};
+use db_testkit::fresh_db;
+use rustix::process::{Pid, Signal, kill_process};
+use std::{
+    collections::BTreeSet,
+    io::{BufRead as _, BufReader, Write as _},
+    num::NonZeroU32,
+    path::Path,
+    process::{Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+const WRITERS: u64 = 8;
+const QUICK: Duration = Duration::from_millis(1);
+const LONG: Duration = Duration::from_secs(600);
+
+/// Set for the process that is to be killed: the database, the folder of its spool where it has one, the first number.
+const URL: &str = "CAIRN_TEST_CRASH_URL";
+const SPOOL: &str = "CAIRN_TEST_CRASH_SPOOL";
+const FIRST: &str = "CAIRN_TEST_CRASH_FIRST";
+
+/// Numbers that a process may give out.
+const PER_PROCESS: u64 = 100_000_000;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_is_killed_loses_nothing_that_it_has_acknowledged() {
+    if std::env::var(URL).is_ok() {
+        return write_until_killed().await;
+    }
+    killed("a_process_that_is_killed_loses_nothing_that_it_has_acknowledged", None).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nor_does_one_with_a_spool_while_the_database_comes_and_goes() {
+    if std::env::var(URL).is_ok() {
+        return write_until_killed().await;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    killed("nor_does_one_with_a_spool_while_the_database_comes_and_goes", Some(folder.path())).await;
+}
+
+/// Kills a process that appends by eight writers, again and again, each time after some more acknowledgements.
+async fn killed(test: &str, spool: Option<&Path>) {
+    fresh_db(|db| async move {
+        let pool = pool(&db).await;
+        let mut acknowledged = BTreeSet::new();
+        for (round, after) in [1_usize, 40, 300, 1_000, 2_000, 133].into_iter().enumerate() {
+            let mut command = Command::new(std::env::current_exe().expect("this binary"));
+            command
+                .args([&format!("audit::crash::{test}"), "--exact", "--nocapture"])
+                .env(URL, db.url())
+                .env(FIRST, (round as u64 * PER_PROCESS).to_string())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::null());
+            if let Some(folder) = spool {
+                command.env(SPOOL, folder);
+            }
+            let mut child = command.spawn().expect("it starts");
+            let lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+            let reading = tokio::task::spawn_blocking(move || {
+                let mut numbers = Vec::new();
+                for line in lines.map_while(Result::ok) {
+                    numbers
+                        .extend(line.strip_prefix("stored ").and_then(|number| number.parse::<u64>().ok()));
+                    if numbers.len() == after {
+                        child.kill().expect("killed");
+                    }
+                }
+                child.wait().expect("it ended");
+                numbers
+            });
+            // With a spool the database is away for a part of the time.
+            let numbers = match spool {
+                None => reading.await,
+                Some(folder) => {
+                    while !reading.is_finished() {
+                        pool.run("ALTER TABLE audit_inbox RENAME TO audit_inbox_away")
+                            .none()
+                            .await
+                            .expect("renamed");
+                        let before = spooled_bytes(folder);
+                        db_testkit::eventually("the disk has events", async || {
+                            spooled_bytes(folder) > before + 1_000 || reading.is_finished()
+                        })
+                        .await;
+                        pool.run("ALTER TABLE audit_inbox_away RENAME TO audit_inbox")
+                            .none()
+                            .await
+                            .expect("renamed");
+                        db_testkit::eventually("they are back", async || {
+                            spooled_bytes(folder) == 0 || reading.is_finished()
+                        })
+                        .await;
+                    }
+                    reading.await
+                }
+            };
+            let numbers = numbers.expect("no panic");
+            assert!(numbers.len() >= after, "round {round}: it ended by itself after {}", numbers.len());
+            acknowledged.extend(numbers);
+        }
+        if let Some(folder) = spool {
+            // What is on disk comes in with whoever opens the folder next.
+            let writer =
+                AuditWriter::start(pool.clone(), &WriterOptions::new().spool(folder)).expect("opened");
+            db_testkit::eventually("the spool is empty", async || spooled_bytes(folder) == 0).await;
+            writer.close(LONG).await;
+        }
+        check(&pool, &acknowledged).await;
+    })
+    .await;
+}
+
+/// Bytes in the spool's files; one that goes meanwhile has none.
+fn spooled_bytes(folder: &Path) -> u64 {
+    let entries = std::fs::read_dir(folder).expect("read").map(|entry| entry.expect("an entry").path());
+    let files = entries.filter(|path| path.extension().is_some_and(|ending| ending == "spool"));
+    files.filter_map(|path| path.metadata().ok()).map(|metadata| metadata.len()).sum()
+}
+
+/// In the process that is killed: eight writers, and one who gives places.
+async fn write_until_killed() {
+    let url = std::env::var(URL).expect("a URL");
+    let first: u64 = std::env::var(FIRST).expect("a number").parse().expect("a number");
+    let config = PoolConfig::from_url(&url).expect("a URL").max_size(NonZeroU32::new(8).expect("not zero"));
+    let pool = Pool::connect(&config).await.expect("connected");
+    let mut options = WriterOptions::new().interval(QUICK);
+    if let Ok(folder) = std::env::var(SPOOL) {
+        options = options.spool(folder);
+    }
+    let writer = AuditWriter::start(pool.clone(), &options).expect("started");
+    let _sequencer = Sequencer::start(pool, &SequencerOptions::new().interval(QUICK).max_events(500));
+    let all = (0..WRITERS).map(|lane| {
+        let writer = writer.clone();
+        async move {
+            for number in 0..PER_PROCESS / WRITERS {
+                let number = first + number * WRITERS + lane;
+                let ticket = writer.record(event(number)).await.expect("taken");
+                // Several are under way at once, as in a program that does not wait for each.
+                if number % 5 == 0 {
+                    ticket.stored().await.expect("stored");
+                    writeln!(std::io::stdout().lock(), "stored {number}").expect("told");
+                }
+            }
+        }
+    });
+    futures_util::future::join_all(all).await;
+}
+
+/// Everything that was acknowledged is in the log once, nothing is there twice, and the log is sound.
+async fn check(pool: &Pool, acknowledged: &BTreeSet<u64>) {
+    drain(pool).await;
+    let rows: Vec<(i64,)> = pool
+        .run("SELECT entity_id::int8 FROM audit_events WHERE entity_type = 'things'")
+        .all()
+        .await
+        .expect("read");
+    let there: BTreeSet<u64> =
+        rows.iter().map(|(number,)| u64::try_from(*number).expect("a number")).collect();
+    assert_eq!(there.len(), rows.len(), "some are there twice");
+    let lost: Vec<&u64> = acknowledged.difference(&there).take(10).collect();
+    assert!(lost.is_empty(), "lost: {lost:?}");
+    let verdict = verified(pool).await;
+    assert!(verdict.is_sound(), "{:?}", verdict.flaws);
+    assert_eq!((verdict.size, verdict.waiting), (rows.len() as u64, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_killed_loses_nothing_and_stores_nothing_twice() {
+    let server =
+        Postgres::start(Options::new(Mode::Ephemeral)).await.unwrap_or_else(|error| panic!("{error}"));
+    let config = PoolConfig::from_url(server.url().expose())
+        .expect("a URL")
+        .max_size(NonZeroU32::new(8).expect("not zero"));
+    let pool = Pool::connect(&config).await.expect("connected");
+    {
+        let mut lease = pool.acquire().await.expect("a lease");
+        let migrations = db_migrate::Migrations::embedded(db_model::MIGRATIONS).expect("migrations");
+        db_migrate::apply(&mut lease, &migrations, &db_migrate::Options::default(), &mut |_| {})
+            .await
+            .expect("migrated");
+    }
+    let writer = AuditWriter::start(pool.clone(), &WriterOptions::new().interval(QUICK)).expect("started");
+    let sequencer = Sequencer::start(pool.clone(), &SequencerOptions::new().interval(QUICK).max_events(500));
+    let (stored, ends) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+    let all = (0..WRITERS).map(|lane| {
+        let (writer, stored, ends) = (writer.clone(), Arc::clone(&stored), Arc::clone(&ends));
+        tokio::spawn(async move {
+            let mut mine = BTreeSet::new();
+            let mut number = lane;
+            while !ends.load(Relaxed) {
+                writer
+                    .record(event(number))
+                    .await
+                    .expect("there is room")
+                    .stored()
+                    .await
+                    .expect("stored in the end");
+                mine.insert(number);
+                stored.fetch_add(1, Relaxed);
+                number += WRITERS;
+            }
+            mine
+        })
+    });
+    let all: Vec<_> = all.collect();
+    for round in 1..=6 {
+        db_testkit::eventually("some are stored", async || stored.load(Relaxed) > round * 500).await;
+        // One of its processes: the server then ends all others and recovers, as after a loss of power.
+        let victim: i32 = loop {
+            let asked = pool
+                .run(
+                    "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() \
+                     ORDER BY state_change DESC NULLS LAST LIMIT 1",
+                )
+                .scalar()
+                .await;
+            if let Ok(pid) = asked {
+                break pid;
+            }
+            tokio::task::yield_now().await;
+        };
+        kill_process(Pid::from_raw(victim).expect("a process"), Signal::KILL).expect("killed");
+    }
+    let before = stored.load(Relaxed);
+    db_testkit::eventually("it goes on", async || stored.load(Relaxed) > before + 500).await;
+    ends.store(true, Relaxed);
+    let mut acknowledged = BTreeSet::new();
+    for one in all {
+        acknowledged.extend(one.await.expect("no panic"));
+    }
+    assert!(writer.stats().failures > 0, "the server was away");
+    writer.flush().await.expect("stored");
+    assert!(sequencer.close(LONG).await);
+    check(&pool, &acknowledged).await;
+    drop(writer);
+    server.stop().await;
+}
