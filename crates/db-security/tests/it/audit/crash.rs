@@ -5,7 +5,7 @@ use super::log::{drain, event, pool, verified};
 use db_embedded::{Mode, Options, Postgres};
 use db_pool::{Pool, PoolConfig};
 use db_security::audit::{AuditWriter, Sequencer, SequencerOptions, WriterOptions};
-use db_testkit::fresh_db;
+use db_testkit::{Proxy, fresh_db};
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
     collections::BTreeSet,
@@ -147,7 +147,7 @@ async fn write_until_killed() {
                 let number = first + number * WRITERS + lane;
                 let ticket = writer.record(event(number)).await.expect("taken");
                 // Several are under way at once, as in a program that does not wait for each.
-                if number % 5 == 0 {
+                if number.is_multiple_of(5) {
                     ticket.stored().await.expect("stored");
                     writeln!(std::io::stdout().lock(), "stored {number}").expect("told");
                 }
@@ -177,19 +177,8 @@ async fn check(pool: &Pool, acknowledged: &BTreeSet<u64>) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_is_killed_loses_nothing_and_stores_nothing_twice() {
-    let server =
-        Postgres::start(Options::new(Mode::Ephemeral)).await.unwrap_or_else(|error| panic!("{error}"));
-    let config = PoolConfig::from_url(server.url().expose())
-        .expect("a URL")
-        .max_size(NonZeroU32::new(8).expect("not zero"));
-    let pool = Pool::connect(&config).await.expect("connected");
-    {
-        let mut lease = pool.acquire().await.expect("a lease");
-        let migrations = db_migrate::Migrations::embedded(db_model::MIGRATIONS).expect("migrations");
-        db_migrate::apply(&mut lease, &migrations, &db_migrate::Options::default(), &mut |_| {})
-            .await
-            .expect("migrated");
-    }
+    let (server, pool) = own_server(Options::new(Mode::Ephemeral)).await;
+
     let writer = AuditWriter::start(pool.clone(), &WriterOptions::new().interval(QUICK)).expect("started");
     let sequencer = Sequencer::start(pool.clone(), &SequencerOptions::new().interval(QUICK).max_events(500));
     let (stored, ends) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
@@ -243,6 +232,69 @@ async fn a_server_that_is_killed_loses_nothing_and_stores_nothing_twice() {
     writer.flush().await.expect("stored");
     assert!(sequencer.close(LONG).await);
     check(&pool, &acknowledged).await;
+    drop(writer);
+    server.stop().await;
+}
+
+/// A server that only this test has, migrated.
+async fn own_server(options: Options) -> (Postgres, Pool) {
+    let server = Postgres::start(options).await.unwrap_or_else(|error| panic!("{error}"));
+    let config = PoolConfig::from_url(server.url().expose())
+        .expect("a URL")
+        .max_size(NonZeroU32::new(8).expect("not zero"));
+    let pool = Pool::connect(&config).await.expect("connected");
+    let mut lease = pool.acquire().await.expect("a lease");
+    let migrations = db_migrate::Migrations::embedded(db_model::MIGRATIONS).expect("migrations");
+    db_migrate::apply(&mut lease, &migrations, &db_migrate::Options::default(), &mut |_| {})
+        .await
+        .expect("migrated");
+    drop(lease);
+    (server, pool)
+}
+
+/// Sessions that wait for a lock by a number of somebody's own.
+async fn waiting(pool: &Pool) -> i64 {
+    pool.run("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+        .scalar()
+        .await
+        .expect("asked")
+}
+
+#[tokio::test]
+async fn a_commit_whose_answer_is_lost_is_not_stored_twice() {
+    let (server, pool) = own_server(Options::new(Mode::Ephemeral).any_port()).await;
+    // A commit takes for as long as this test wants.
+    for sql in [
+        "CREATE TABLE gate ()",
+        "INSERT INTO gate DEFAULT VALUES",
+        "CREATE FUNCTION pass() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+         IF EXISTS (SELECT FROM gate) THEN PERFORM pg_advisory_xact_lock(42); END IF; RETURN NULL; END $$",
+        "CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON audit_inbox DEFERRABLE INITIALLY DEFERRED \
+         FOR EACH ROW EXECUTE FUNCTION pass()",
+    ] {
+        pool.run(sql).none().await.expect("made");
+    }
+    let mut holder = pool.begin().await.expect("begun");
+    sqlx::query("SELECT pg_advisory_xact_lock(42)").execute(&mut *holder).await.expect("held");
+
+    let target = url::Url::parse(server.tcp_url().expect("a port was asked for").expose()).expect("a URL");
+    let address = (target.host_str().expect("a host").to_owned(), target.port().expect("a port"));
+    let proxy = Proxy::start(address).await;
+    let beyond = PoolConfig::from_url(&proxy.url(target.as_str())).expect("a URL");
+    let beyond = Pool::connect(&beyond).await.expect("connected");
+    let writer = AuditWriter::start(beyond, &WriterOptions::new().interval(QUICK)).expect("started");
+    let ticket = writer.record(event(1)).await.expect("taken");
+    db_testkit::eventually("it commits", async || waiting(&pool).await == 1).await;
+    pool.run("DELETE FROM gate").none().await.expect("the next passes");
+    proxy.reset();
+    db_testkit::eventually("it tries again, and waits for the first", async || {
+        writer.stats().failures == 1 && waiting(&pool).await == 2
+    })
+    .await;
+    drain(&pool).await;
+    holder.rollback().await.expect("let go");
+    ticket.stored().await.expect("stored");
+    check(&pool, &BTreeSet::from([1])).await;
     drop(writer);
     server.stop().await;
 }
