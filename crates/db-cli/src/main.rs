@@ -2,6 +2,7 @@
 
 use clap::Parser;
 use db_cli::{Cli, Exit, run};
+use db_security::mask::{MaskedWriter, Masker};
 use std::{
     io::{IsTerminal, Write, stderr},
     process::ExitCode,
@@ -20,9 +21,11 @@ const BLOCKING_THREADS: usize = 8;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,tokei=off"));
+    // What others print there, such as drivers, may hold more than it should.
+    let masker = Masker::new();
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(stderr)
+        .with_writer(move || MaskedWriter::new(stderr(), masker.clone()))
         .with_ansi(stderr().is_terminal())
         .without_time()
         .init();

@@ -2,6 +2,10 @@
 
 #[cfg(feature = "redis")]
 mod cached;
+mod own_server;
+mod rotation;
+#[cfg(feature = "tls")]
+mod tls;
 
 use async_trait::async_trait;
 use db_core::{Finding, Probe, Status};

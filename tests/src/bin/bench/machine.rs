@@ -12,6 +12,7 @@ const CRATES: &[&str] = &[
     "db-migrate",
     "db-pool",
     "db-query",
+    "db-security",
     "deadpool",
     "deadpool-postgres",
     "deadpool-redis",

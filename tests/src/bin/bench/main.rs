@@ -26,6 +26,7 @@ Areas:
   query     The builder: processor time and allocations of a statement; against sea-query, sqlx, and no builder at all
   cache     The cache: a hit in this process, many who miss at once, Redis; against moka, look, load, store by hand, redis-rs, deadpool
   migrate   Migrations: applying, planning and linting many, writers beside one that waits, a proved backup; against sqlx's migrator
+  security  Auditing, verifying, proving, deciding; against tables that are not audited, supa_audit, one INSERT an event
   demo      The demonstration on sources of the cargo registry; against one transaction a task over sqlx's pool
 
   --json    One object: machine, versions, rows

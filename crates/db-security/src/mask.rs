@@ -1,1 +1,0 @@
-//! Keeps personal data and secrets out of texts.
