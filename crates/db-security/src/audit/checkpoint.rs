@@ -2,7 +2,7 @@
 
 use super::{
     Checkpoint, CheckpointSigner, Consistency, Error, Hash, Inclusion, SignedCheckpoint,
-    log::{State, origin, state},
+    log::{Extent, extent, origin},
     sequence::{missing, read_tiles},
     tree::{Missing, consistency, inclusion, needs},
 };
@@ -92,8 +92,8 @@ pub async fn prove_consistency(conn: &mut PgConnection, from: u64, to: u64) -> R
 }
 
 /// Refuses what the tiles cannot show.
-async fn in_range(conn: &mut PgConnection, part: u64, size: u64) -> Result<State, Error> {
-    let log = state(conn).await?;
+async fn in_range(conn: &mut PgConnection, part: u64, size: u64) -> Result<Extent, Error> {
+    let log = extent(conn).await?;
     let asked = if size > log.size { size } else { part };
     if size > log.size || part > size || (part != 0 && part < log.first_leaf) {
         return Err(Error::OutOfRange { asked, size: log.size, first_leaf: log.first_leaf });

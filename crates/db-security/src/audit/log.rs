@@ -16,24 +16,45 @@ pub(crate) struct State {
     pub(crate) next_leaf: u64,
     /// There are events of leaves that have left.
     pub(crate) has_early: bool,
-    /// Events without a place.
+    /// Events without a place; one more than [`COUNTED`] where there are more.
     pub(crate) waiting: u64,
+}
+
+/// Events of the inbox are counted up to here, as each has to be looked at.
+const COUNTED: i64 = 1_000_000;
+
+/// How many leaves the log has, and from which on they are there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Extent {
+    pub(crate) size: u64,
+    pub(crate) first_leaf: u64,
+}
+
+/// Reads it, at a cost that has nothing to do with how much there is.
+pub(crate) async fn extent(conn: &mut PgConnection) -> Result<Extent, Error> {
+    let row = sqlx::query("SELECT size, first_leaf FROM audit_tree")
+        .fetch_one(conn)
+        .await
+        .map_err(Error::while_trying("read how far the log has come"))?;
+    Ok(Extent { size: unsigned(row.get(0))?, first_leaf: unsigned(row.get(1))? })
+}
+
+fn unsigned(number: i64) -> Result<u64, Error> {
+    u64::try_from(number).map_err(|_| Error::Damaged { what: format!("it counts {number}") })
 }
 
 /// Reads it, in one round trip.
 pub(crate) async fn state(conn: &mut PgConnection) -> Result<State, Error> {
     let row = sqlx::query(
         "SELECT log_id, size, first_leaf, coalesce((SELECT max(leaf) + 1 FROM audit_events), 0), \
-         EXISTS (SELECT FROM audit_events WHERE leaf < first_leaf), (SELECT count(*) FROM audit_inbox) \
-         FROM audit_tree",
+         EXISTS (SELECT FROM audit_events WHERE leaf < first_leaf), \
+         (SELECT count(*) FROM (SELECT FROM audit_inbox LIMIT $1) AS counted) FROM audit_tree",
     )
+    .bind(COUNTED + 1)
     .fetch_one(conn)
     .await
     .map_err(Error::while_trying("read how far the log has come"))?;
-    let number = |at: usize| {
-        let number: i64 = row.get(at);
-        u64::try_from(number).map_err(|_| Error::Damaged { what: format!("it counts {number}") })
-    };
+    let number = |at: usize| unsigned(row.get(at));
     let (size, first_leaf) = (number(1)?, number(2)?);
     Ok(State {
         log_id: row.get(0),

@@ -2,7 +2,7 @@
 
 use super::{
     Error, Event, Hash,
-    log::state,
+    log::extent,
     partition::Month,
     record,
     sequence::{missing, read_tiles},
@@ -73,7 +73,7 @@ async fn months(conn: &mut PgConnection) -> Result<Vec<Month>, Error> {
 }
 
 async fn let_go(conn: &mut PgConnection, month: Month) -> Result<Option<Left>, Error> {
-    let log = state(conn).await?;
+    let log = extent(conn).await?;
     let name = month.partition();
     // A name of digits and a fixed word.
     let row = sqlx::query(AssertSqlSafe(format!(

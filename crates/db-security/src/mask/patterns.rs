@@ -15,7 +15,8 @@ pub enum Pattern {
     Named,
     /// A JSON Web Token.
     Jwt,
-    /// A token whose maker gave it a prefix: of GitHub, GitLab, Slack, AWS, Stripe, OpenAI, Google, npm, PyPI, and this system's own keys.
+    /// A token whose maker gave it a prefix: `ghp_…`, `glpat-…`, `xoxb-…`, `AKIA…`, `sk-…`, `AIza…`, `npm_…`, `pypi-…`, and this system's
+    /// own signing keys.
     Token,
     /// An e-mail address.
     Email,
@@ -90,7 +91,7 @@ impl Pattern {
 macro_rules! forms {
     ($($name:ident = $form:expr;)+) => {
         $(static $name: LazyLock<Regex> =
-            LazyLock::new(|| Regex::new(&$form).expect("a form of this program's own"));)+
+            LazyLock::new(|| Regex::new(AsRef::<str>::as_ref(&$form)).expect("a form of this program's own"));)+
 
         #[cfg(test)]
         pub(super) fn all_compile() {
@@ -104,13 +105,13 @@ pub(super) const SECRET_NAMES: &str = "password|passwd|pwd|passphrase|secret|tok
     private[_-]?key|signing[_-]?key|master[_-]?key|client[_-]?secret|authorization|credentials?|cookie|session[_-]?id";
 
 forms! {
-    PRIVATE_KEY = r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?s:.*?)(?:-----END [A-Z ]*PRIVATE KEY-----|$)".to_owned();
+    PRIVATE_KEY = r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?s:.*?)(?:-----END [A-Z ]*PRIVATE KEY-----|$)";
     // Up to the last at sign before the host's end: a password that nobody has escaped may hold one.
-    URL_PASSWORD = r"([A-Za-z][A-Za-z0-9+.-]*://[^\s:/?#@]*:)[^\s/?#]*@".to_owned();
+    URL_PASSWORD = r"([A-Za-z][A-Za-z0-9+.-]*://[^\s:/?#@]*:)[^\s/?#]*@";
     NAMED = format!(
         r#"(?i)((?:\b|_)[a-z0-9_.-]*(?:{SECRET_NAMES})[a-z0-9_]*["']?\s*(?:=>|[:=])\s*(?:(?:bearer|basic|token)\s+)?["']?)(?:[^\s"',;&}})\]]+|\\.)+"#
     );
-    JWT = r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*".to_owned();
+    JWT = r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*";
     TOKEN = [
         r"\bgh[pousr]_[A-Za-z0-9]{20,}",
         r"\bgithub_pat_[A-Za-z0-9_]{20,}",
@@ -124,11 +125,11 @@ forms! {
         r"PRIVATE\+KEY\+[^\s+]+\+[0-9a-f]{8}\+[A-Za-z0-9+/=]+",
     ]
     .join("|");
-    EMAIL = r"[A-Za-z0-9._%+'-]+@[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}".to_owned();
-    CARD = r"\b[0-9](?:[ -]?[0-9]){12,18}\b".to_owned();
-    IBAN = r"\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]){11,30}\b".to_owned();
-    PHONE = r"(^|[^0-9A-Za-z+])\+[1-9](?:[ ().-]{0,2}[0-9]){7,14}\b".to_owned();
-    IP_ADDRESS = r"\b[0-9]{1,3}(?:\.[0-9]{1,3}){3}\b|(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}".to_owned();
+    EMAIL = r"[A-Za-z0-9._%+'-]+@[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}";
+    CARD = r"\b[0-9](?:[ -]?[0-9]){12,18}\b";
+    IBAN = r"\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]){11,30}\b";
+    PHONE = r"(^|[^0-9A-Za-z+])\+[1-9](?:[ ().-]{0,2}[0-9]){7,14}\b";
+    IP_ADDRESS = r"\b[0-9]{1,3}(?:\.[0-9]{1,3}){3}\b|(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}";
 }
 
 /// Luhn's test (ISO/IEC 7812-1, annex B).
