@@ -84,6 +84,20 @@ impl Cursor {
     }
 }
 
+/// Whether anything has come since, in one round trip that locks and writes nothing.
+pub(crate) async fn has_waiting(conn: &mut PgConnection, cursor: &Cursor) -> Result<bool, Error> {
+    let (from, open) = cursor.bounds();
+    sqlx::query_scalar(
+        "SELECT EXISTS (SELECT FROM audit_inbox WHERE txid >= $1::text::xid8) \
+         OR EXISTS (SELECT FROM audit_inbox WHERE txid = ANY ($2::text[]::xid8[]))",
+    )
+    .bind(from.to_string())
+    .bind(open.iter().map(u64::to_string).collect::<Vec<_>>())
+    .fetch_one(conn)
+    .await
+    .map_err(Error::while_trying("look at the inbox"))
+}
+
 /// The log as whoever holds its row sees it.
 struct Log {
     size: u64,

@@ -3,7 +3,7 @@
 use super::{
     CheckpointSigner, Error, MasterKey, Sequenced, SignedCheckpoint, Witness, checkpoint,
     log::state,
-    sequence::{Cursor, sequence_from},
+    sequence::{Cursor, has_waiting, sequence_from},
 };
 use async_trait::async_trait;
 use db_core::{Finding, Probe, Status, with_causes};
@@ -273,6 +273,11 @@ impl Working {
 
     /// Moves one batch. Whether there is nothing more.
     async fn step(&mut self) -> Result<bool, Error> {
+        let mut lease = self.shared.pool.acquire().await?;
+        if !has_waiting(lease.vouched(), &self.cursor).await? {
+            return Ok(true);
+        }
+        drop(lease);
         let mut tx = self.shared.pool.begin().await?;
         // What the transaction does not keep is not known.
         let mut cursor = self.cursor.clone();
@@ -312,7 +317,10 @@ impl Working {
         let what = with_causes(error);
         let mut trouble = self.shared.trouble.lock();
         if trouble.as_ref().is_none_or(|trouble| trouble.what != what) {
-            tracing::error!(error = what, "events get no places in the audit log and wait in the inbox");
+            // Before the first migration there is nothing that could wait.
+            if !matches!(error, Error::NotThere { .. }) {
+                tracing::error!(error = what, "events get no places in the audit log and wait in the inbox");
+            }
             *trouble = Some(Trouble { what, since: Instant::now() });
         }
     }
