@@ -16,12 +16,17 @@ const LANES: u32 = 4;
 
 pub(crate) async fn run() -> Result<Vec<Row>, Failure> {
     let mut rows = access::run()?;
-    let bed = Bed::start().await?;
+    // On a disk that commits wait for, as everywhere but in tests.
+    let folder = tempfile::Builder::new().prefix("bench-security-").tempdir_in("/var/tmp")?;
+    let bed = Bed::start(Mode::Persistent(folder.path().join("state"))).await?;
+    rows.extend(inserts::durable(&bed.pool).await?);
+    bed.stop().await;
+    let bed = Bed::start(Mode::Ephemeral).await?;
     rows.extend(inserts::run(&bed.pool).await?);
     rows.extend(writer::run(&bed.pool).await?);
     bed.stop().await;
     // A database of its own, as the tables before are full of other things.
-    let bed = Bed::start().await?;
+    let bed = Bed::start(Mode::Ephemeral).await?;
     rows.extend(log::run(&bed.pool).await?);
     bed.stop().await;
     Ok(rows)
@@ -34,8 +39,8 @@ struct Bed {
 }
 
 impl Bed {
-    async fn start() -> Result<Self, Failure> {
-        let server = Postgres::start(Options::new(Mode::Ephemeral)).await?;
+    async fn start(mode: Mode) -> Result<Self, Failure> {
+        let server = Postgres::start(Options::new(mode)).await?;
         let size = NonZeroU32::new(LANES + 4).ok_or("no lanes")?;
         let pool = Pool::connect(&PoolConfig::from_url(server.url().expose())?.max_size(size)).await?;
         let mut lease = pool.acquire().await?;
