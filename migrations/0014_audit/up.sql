@@ -24,14 +24,8 @@ CREATE TABLE audit_inbox (
     subject_key     uuid,
     personal        bytea,
     commitment      bytea,
-    personal_values jsonb,
-    CONSTRAINT audit_inbox_action_check CHECK (action <> ''),
-    CONSTRAINT audit_inbox_entity_type_check CHECK (entity_type <> ''),
-    CONSTRAINT audit_inbox_outcome_check CHECK (outcome IN ('success', 'failure', 'denied')),
-    CONSTRAINT audit_inbox_personal_check CHECK (
-        (personal IS NULL) = (commitment IS NULL) AND (personal IS NULL) = (subject_key IS NULL)
-        AND (personal IS NULL OR personal_values IS NULL)
-        AND (personal IS NULL AND personal_values IS NULL OR subject IS NOT NULL))
+    -- No constraint: the server makes their expressions anew for each statement, which took half of an audited insert's time.
+    personal_values jsonb
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000,
         autovacuum_vacuum_insert_threshold = -1);
 COMMENT ON TABLE audit_inbox IS 'Events that are stored and have no place in the log yet; mostly empty';
@@ -182,11 +176,13 @@ BEGIN
         after := to_jsonb(NEW);
         whole := after;
     END IF;
-    entity := CASE cardinality(keys)
-        WHEN 0 THEN NULL
-        WHEN 1 THEN whole ->> keys[1]
-        ELSE (SELECT jsonb_agg(whole -> key ORDER BY place)::text FROM unnest(keys) WITH ORDINALITY AS k (key, place))
-    END;
+    -- An expression with a query in it is a statement to the server: most tables must not pay for the few that need it.
+    IF cardinality(keys) = 1 THEN
+        entity := whole ->> keys[1];
+    ELSIF cardinality(keys) > 1 THEN
+        SELECT jsonb_agg(whole -> key ORDER BY place)::text INTO entity
+        FROM unnest(keys) WITH ORDINALITY AS k (key, place);
+    END IF;
     IF TG_ARGV[2] <> '{}' THEN
         before := before - TG_ARGV[2]::text[];
         after := after - TG_ARGV[2]::text[];
@@ -300,6 +296,13 @@ COMMENT ON VIEW audit_logs IS 'Who changed what, and from what to what: the log,
 -- Programs that write to it by themselves go on.
 CREATE FUNCTION audit_logs_inserted() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+    IF NEW.entity_type = '' OR NEW.action = '' THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'check_violation',
+            MESSAGE = 'an audit event has no entity_type or no action',
+            TABLE = 'audit_logs',
+            CONSTRAINT = CASE WHEN NEW.action = '' THEN 'audit_logs_action_check' ELSE 'audit_logs_entity_type_check' END;
+    END IF;
     INSERT INTO audit_inbox (id, occurred_at, actor, action, entity_type, entity_id, old_values, new_values)
     VALUES (coalesce(NEW.id, gen_random_uuid()), coalesce(NEW.created_at, clock_timestamp()), NEW.user_id,
         NEW.action, NEW.entity_type, NEW.entity_id, NEW.old_values, NEW.new_values)

@@ -27,7 +27,7 @@ async fn entries_are_appended_and_read_back_by_entity_and_by_user() {
         assert_eq!((by_ada.len(), &by_ada[1]), (2, &first));
         assert_eq!(recent_activity(&mut conn, 2).await.expect("a list").len(), 2);
         let error = append(&mut conn, &NewAuditLog::new("", "1", "update")).await.expect_err("no type");
-        assert_eq!(error.constraint(), Some("audit_inbox_entity_type_check"));
+        assert_eq!(error.constraint(), Some("audit_logs_entity_type_check"));
     })
     .await;
 }

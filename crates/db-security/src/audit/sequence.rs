@@ -230,7 +230,7 @@ async fn seal(
 ) -> Result<Option<u64>, Error> {
     let (from, open) = cursor.bounds();
     let rows = sqlx::query(
-        "SELECT ctid::text, id, subject, personal_values::text, txid::text FROM audit_inbox \
+        "SELECT ctid::text, id, coalesce(subject, entity_type), personal_values::text, txid::text FROM audit_inbox \
          WHERE (txid >= $1::text::xid8 OR txid = ANY ($2::text[]::xid8[])) AND personal_values IS NOT NULL \
          ORDER BY txid, seq LIMIT $3",
     )
@@ -257,7 +257,7 @@ async fn seal(
         sealed.2.push(commitment.to_vec());
     }
     sqlx::query(
-        "UPDATE audit_inbox SET personal_values = NULL, subject_key = sealed.key, personal = sealed.personal, \
+        "UPDATE audit_inbox SET personal_values = NULL, subject = coalesce(subject, entity_type), subject_key = sealed.key, personal = sealed.personal, \
          commitment = sealed.commitment \
          FROM unnest($1::text[]::tid[], $2::uuid[], $3::bytea[], $4::bytea[]) \
          AS sealed (at, key, personal, commitment) WHERE audit_inbox.ctid = sealed.at",

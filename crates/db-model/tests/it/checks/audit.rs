@@ -3,20 +3,6 @@
 use super::Refused;
 
 pub(super) const REFUSED: Refused = &[
-    ("audit_inbox_action_check", "INSERT INTO audit_inbox (action, entity_type) VALUES ('', 't')"),
-    ("audit_inbox_entity_type_check", "INSERT INTO audit_inbox (action, entity_type) VALUES ('a', '')"),
-    (
-        "audit_inbox_outcome_check",
-        "INSERT INTO audit_inbox (action, entity_type, outcome) VALUES ('a', 't', 'perhaps')",
-    ),
-    (
-        "audit_inbox_personal_check",
-        "INSERT INTO audit_inbox (action, entity_type, subject, personal) VALUES ('a', 't', 's', 'p')",
-    ),
-    (
-        "audit_inbox_personal_check",
-        "INSERT INTO audit_inbox (action, entity_type, personal_values) VALUES ('a', 't', '{}')",
-    ),
     ("audit_keys_erased_check", "INSERT INTO audit_keys (id, subject) VALUES (gen_random_uuid(), 's')"),
     (
         "audit_keys_subject_idx",

@@ -58,14 +58,6 @@ pub(super) const REFUSED: Refused = &[
         "INSERT INTO error_logs (error_type, recovery_attempts) VALUES ('api', -1)",
     ),
     ("system_config_key_check", "INSERT INTO system_config (key, value) VALUES ('', '1')"),
-    (
-        "audit_inbox_entity_type_check",
-        "INSERT INTO audit_logs (entity_type, entity_id, action) VALUES ('', '1', 'a')",
-    ),
-    (
-        "audit_inbox_action_check",
-        "INSERT INTO audit_logs (entity_type, entity_id, action) VALUES ('t', '1', '')",
-    ),
     ("code_analysis_method_check", "UPDATE code_analysis SET method = 'guess'"),
     ("code_analysis_lines_check", "UPDATE code_analysis SET lines = -1"),
     ("code_analysis_size_bytes_check", "UPDATE code_analysis SET size_bytes = -1"),

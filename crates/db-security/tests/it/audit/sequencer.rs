@@ -140,6 +140,7 @@ async fn what_is_in_its_way_is_told() {
             .none()
             .await
             .expect("as if the clock had been set back");
+        record_all(&pool, [event(1)]).await;
         eventually("it is told", async || {
             let finding = probe.probe().await;
             finding.status == Status::Unhealthy && finding.summary.contains("clock")
