@@ -23,7 +23,7 @@ pub use error::Error;
 pub use event::{Event, Outcome, UnknownOutcome};
 pub use hash::Hash;
 pub use note::{Checkpoint, CheckpointSigner, CheckpointVerifier, NoteError, SignedCheckpoint};
-pub use personal::{Erasure, MasterKey, erase, replay, rewrap};
+pub use personal::{Erasure, MasterKey, check_master_key, erase, replay, rewrap};
 pub use record::record;
 pub use retain::{Left, retain};
 pub use sequence::{Sequenced, sequence};

@@ -10,5 +10,5 @@ pub(crate) use cipher::{Sealed, SubjectKey};
 pub(crate) use erase::ERASED;
 pub use erase::{Erasure, erase, replay};
 pub use master::MasterKey;
-pub use ring::rewrap;
+pub use ring::{check_master_key, rewrap};
 pub(crate) use ring::{LiveKey, keys_for};

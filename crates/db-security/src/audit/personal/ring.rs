@@ -23,11 +23,14 @@ async fn claim_master(conn: &mut PgConnection, master: &MasterKey) -> Result<(),
         .execute(&mut *conn)
         .await
         .map_err(Error::while_trying("store the check of the master key"))?;
-    check_master(conn, master).await
+    check_master_key(conn, master).await
 }
 
-/// Makes sure that this is the master key of the log, if it has one.
-pub(crate) async fn check_master(conn: &mut PgConnection, master: &MasterKey) -> Result<(), Error> {
+/// Makes sure that this is the master key of the log, if it has one yet.
+///
+/// # Errors
+/// [`Error::WrongMasterKey`], [`Error::NotThere`], [`Error::Database`].
+pub async fn check_master_key(conn: &mut PgConnection, master: &MasterKey) -> Result<(), Error> {
     let stored: Option<Vec<u8>> = sqlx::query_scalar("SELECT master_key_check FROM audit_tree")
         .fetch_one(conn)
         .await
@@ -131,7 +134,7 @@ pub async fn rewrap(conn: &mut PgConnection, old: &MasterKey, new: &MasterKey) -
         .execute(&mut *conn)
         .await
         .map_err(Error::while_trying("lock the keys of subjects"))?;
-    check_master(conn, old).await?;
+    check_master_key(conn, old).await?;
     let (mut after, mut count) = (Uuid::nil(), 0);
     loop {
         let rows = sqlx::query(
