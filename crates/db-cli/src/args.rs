@@ -11,7 +11,8 @@ use std::{num::NonZeroU32, path::PathBuf, thread, time::Duration};
     name = "db",
     version,
     after_help = "Exit codes: 0 done; 1 failed; 2 the command line or configuration cannot be used; 3 the answer is no \
-                  (health: unhealthy; migrate status: something is pending; cache get: a miss); 130 stopped by Ctrl-C.\n\nThe database is the one that DATABASE_URL, \
+                  (health: unhealthy; migrate status: something is pending; cache get: a miss; access: the \
+                  database stands apart from the rules, or they refuse); 130 stopped by Ctrl-C.\n\nThe database is the one that DATABASE_URL, \
                   DB_HOST and the like, .env or --config name; where none does, the one in the data folder (--data)."
 )]
 pub struct Cli {
@@ -50,6 +51,9 @@ pub(crate) enum Command {
     /// Look into the cache that services share, clear it, and have tables tell it of their changes
     #[command(after_help = crate::cache::args::HELP)]
     Cache(Box<crate::cache::args::CacheArgs>),
+    /// Bring access rules into the database, find where it stands apart from them, and explain what they say
+    #[command(after_help = crate::access::args::HELP)]
+    Access(Box<crate::access::args::AccessArgs>),
     /// Ask every part how it is; exit code 3 when one is unhealthy
     Health(HealthArgs),
     /// Show the configuration

@@ -2,6 +2,7 @@
 
 use crate::Exit;
 use db_core::with_causes;
+use db_facade::db_security::access::Error as AccessError;
 use db_pool::Fault;
 use std::{error::Error, fmt};
 
@@ -113,10 +114,16 @@ impl From<db_facade::Error> for Failed {
         let help = match &error {
             db_facade::Error::Pool(pool) => advice(pool),
             db_facade::Error::Migrate(error) => advice_beside(error),
+            db_facade::Error::Access { .. } => Some("see docs/access.md for what rules can say"),
             _ => None,
         };
         let failed = Self::of(&error).help(help);
-        if matches!(error, db_facade::Error::Unsupported { .. }) {
+        if matches!(
+            error,
+            db_facade::Error::Unsupported { .. }
+                | db_facade::Error::Access { .. }
+                | db_facade::Error::AccessFile { .. }
+        ) {
             Self { exit: Exit::Usage, ..failed }
         } else {
             failed
@@ -139,6 +146,16 @@ impl From<db_config::Error> for Failed {
 impl From<crate::demo::tree::TreeError> for Failed {
     fn from(error: crate::demo::tree::TreeError) -> Self {
         Self { exit: Exit::Usage, ..Self::of(&error) }
+    }
+}
+
+impl From<AccessError> for Failed {
+    fn from(error: AccessError) -> Self {
+        let exit = match error {
+            AccessError::File { .. } | AccessError::Rules { .. } => Exit::Usage,
+            _ => Exit::Failed,
+        };
+        Self { exit, ..Self::of(&error) }
     }
 }
 

@@ -16,6 +16,7 @@
 //! Every command prints its result on standard output, as tables or, with `--json`, as one JSON object; progress and
 //! errors go to standard error. The exit codes are those of [`Exit`].
 
+mod access;
 mod args;
 mod backup;
 mod cache;
@@ -48,6 +49,7 @@ pub async fn run(cli: Cli) -> Exit {
         Command::Migrate(args) => migrate::run(&args, format).await,
         Command::Backup(args) => backup::run(&args, format).await,
         Command::Cache(args) => cache::run(&args, format).await,
+        Command::Access(args) => access::run(&args, format).await,
         Command::Health(args) => health::run(&args, format).await,
         Command::Config(args) => config::run(&args, format),
     };

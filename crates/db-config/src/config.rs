@@ -7,12 +7,13 @@ use crate::postgres::ClientCertificate;
 use crate::provider::StaticPassword;
 use crate::value::{ReplicaAddress, Value};
 use crate::{
-    AuditConfig, CacheConfig, CacheStore, Environment, HealthConfig, Host, LogLevel, LoggingConfig,
-    MonitoringConfig, Pem, PoolConfig, PostgresConfig, Profile, QueryConfig, RedisConfig, RedisMode, Replica,
-    SslMode, TargetSessionAttrs, TlsConfig, effective, explain,
+    AccessConfig, AccessMode, AuditConfig, CacheConfig, CacheStore, Environment, HealthConfig, Host,
+    LogLevel, LoggingConfig, MonitoringConfig, Pem, PoolConfig, PostgresConfig, Profile, QueryConfig,
+    RedisConfig, RedisMode, Replica, SslMode, TargetSessionAttrs, TlsConfig, effective, explain,
 };
 use db_core::{PasswordProvider, Secret};
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,6 +43,8 @@ pub struct Config {
     pub redis: Option<RedisConfig>,
     /// What is cached.
     pub cache: CacheConfig,
+    /// Who may do what.
+    pub access: AccessConfig,
     settings: Settings,
 }
 
@@ -99,6 +102,10 @@ impl Config {
             cache: CacheConfig {
                 application: typed.text("cache.application").unwrap_or_default(),
                 store: typed.word("cache.store", CacheStore::of),
+            },
+            access: AccessConfig {
+                mode: typed.word("access.mode", AccessMode::of),
+                rules: typed.path("access.rules"),
             },
             settings,
         }
@@ -206,6 +213,10 @@ impl Typed<'_> {
 
     fn pem(&self, key: &str) -> Option<Pem> {
         if let Some(Value::Pem(pem)) = self.get(key) { Some(pem.clone()) } else { None }
+    }
+
+    fn path(&self, key: &str) -> Option<PathBuf> {
+        if let Some(Value::Path(path)) = self.get(key) { Some(path.clone()) } else { None }
     }
 
     fn replicas(&self) -> &[ReplicaAddress] {

@@ -44,6 +44,7 @@ pub(crate) fn defaults(environment: Environment, profile: Profile) -> Vec<(&'sta
         ("redis.mode", Value::Word("single")),
         ("cache.application", Value::Text("cairn".to_owned())),
         ("cache.store", Value::Word("auto")),
+        ("access.mode", Value::Word("off")),
     ]
 }
 

@@ -56,6 +56,7 @@ pub(crate) fn check(settings: &Settings) -> Vec<Problem> {
         check_redis_certificate(settings),
         check_redis_mode(settings),
         check_cache(settings),
+        check_access(settings),
     ];
     orders.chain(rest.into_iter().flatten()).chain(check_replicas(settings)).collect()
 }
@@ -196,6 +197,21 @@ fn check_cache(settings: &Settings) -> Option<Problem> {
     })
 }
 
+fn check_access(settings: &Settings) -> Option<Problem> {
+    let mode = settings.get("access.mode")?;
+    let wrong = !matches!(mode.value, Value::Word("off")) && settings.get("access.rules").is_none();
+    wrong.then(|| {
+        Problem::new(
+            ProblemKind::Missing,
+            "access rules are to count, and there are none",
+            "give access.rules (DB_ACCESS_RULES) too",
+        )
+        .key("access.mode")
+        .value(mode.value.shown())
+        .at(mode.source.clone())
+    })
+}
+
 fn check_replicas(settings: &Settings) -> Option<Problem> {
     let replicas = settings.get("database.read_replicas")?;
     let Value::Replicas(list) = &replicas.value else { return None };
@@ -285,6 +301,8 @@ mod tests {
             ([("redis.url", "redis://h"), ("redis.mode", "sentinel")], "without the name of their master"),
             ([("redis.url", "redis://h"), ("redis.nodes", "a:1")], "further nodes of a single Redis"),
             ([("redis.mode", "cluster"), ("redis.master_name", "m")], "a master without Sentinels"),
+            ([("access.mode", "enforce"), ("redis.tls", "false")], "and there are none"),
+            ([("access.mode", "observe"), ("redis.tls", "false")], "and there are none"),
             ([("cache.store", "redis"), ("redis.tls", "false")], "a cache in Redis without a Redis"),
         ] {
             let (_, problems) = completed(&pairs);

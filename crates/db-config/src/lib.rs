@@ -66,10 +66,11 @@ pub use provider::CommandPassword;
 pub use provider::{CallbackPassword, FilePassword, StaticPassword};
 pub use schema::reference;
 pub use settings::{
-    AuditConfig, CacheConfig, HealthConfig, LoggingConfig, MonitoringConfig, PoolConfig, QueryConfig,
-    RedisConfig,
+    AccessConfig, AuditConfig, CacheConfig, HealthConfig, LoggingConfig, MonitoringConfig, PoolConfig,
+    QueryConfig, RedisConfig,
 };
 pub use source::Source;
 pub use word::{
-    CacheStore, Environment, FileAccess, LogLevel, Profile, RedisMode, SslMode, TargetSessionAttrs,
+    AccessMode, CacheStore, Environment, FileAccess, LogLevel, Profile, RedisMode, SslMode,
+    TargetSessionAttrs,
 };

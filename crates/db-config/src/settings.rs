@@ -1,8 +1,9 @@
 //! The typed settings beside PostgreSQL's own.
 
-use crate::{CacheStore, LogLevel, Pem, RedisMode};
+use crate::{AccessMode, CacheStore, LogLevel, Pem, RedisMode};
 use db_core::Secret;
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// How many connections there are, and how long each may wait, idle and live.
@@ -105,4 +106,14 @@ pub struct CacheConfig {
     pub application: String,
     /// Where processes share it.
     pub store: CacheStore,
+}
+
+/// Who may do what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AccessConfig {
+    /// What is done with what the rules say.
+    pub mode: AccessMode,
+    /// The file with the rules; there unless the mode is off.
+    pub rules: Option<PathBuf>,
 }

@@ -147,10 +147,23 @@ words! {
     }
 }
 
+words! {
+    /// What is done with what access rules say.
+    AccessMode {
+        /// What they refuse is not done.
+        Enforce = "enforce",
+        /// Everything is done, and what they would have refused is told.
+        Observe = "observe",
+        /// They are not asked.
+        Off = "off",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{
-        CacheStore, Environment, FileAccess, LogLevel, Profile, RedisMode, SslMode, TargetSessionAttrs,
+        AccessMode, CacheStore, Environment, FileAccess, LogLevel, Profile, RedisMode, SslMode,
+        TargetSessionAttrs,
     };
 
     #[test]
@@ -168,5 +181,6 @@ mod tests {
         check(FileAccess::WORDS, FileAccess::of);
         check(RedisMode::WORDS, RedisMode::of);
         check(CacheStore::WORDS, CacheStore::of);
+        check(AccessMode::WORDS, AccessMode::of);
     }
 }

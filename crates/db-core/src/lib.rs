@@ -24,6 +24,7 @@
 //! assert_eq!(Status::worst(findings.iter().map(|finding| finding.status)), Status::Degraded);
 //! ```
 
+mod audit;
 mod causes;
 mod census;
 mod key_value;
@@ -34,6 +35,7 @@ mod recorder;
 mod retry;
 mod secret;
 
+pub use audit::{AuditFact, AuditOutcome, AuditSink, NoAudit};
 pub use causes::with_causes;
 pub use census::{Census, Share};
 pub use key_value::{Expected, KeyValue, KeyValueError, KeyValueLimits, Put, Stored, Version};

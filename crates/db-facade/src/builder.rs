@@ -18,6 +18,10 @@ pub struct Builder {
     cache: Option<db_cache::Cache>,
     #[cfg(feature = "migrate")]
     migrations: Option<Migrations>,
+    #[cfg(feature = "access")]
+    audit: Option<Arc<dyn db_core::AuditSink>>,
+    #[cfg(feature = "access")]
+    is_unguarded: bool,
 }
 
 impl Builder {
@@ -30,6 +34,10 @@ impl Builder {
             cache: None,
             #[cfg(feature = "migrate")]
             migrations: None,
+            #[cfg(feature = "access")]
+            audit: None,
+            #[cfg(feature = "access")]
+            is_unguarded: false,
         }
     }
 
@@ -65,16 +73,33 @@ impl Builder {
         self
     }
 
-    /// Connects.
+    /// Who is told of what access rules refuse.
+    #[cfg(feature = "access")]
+    pub fn audit(mut self, sink: Arc<dyn db_core::AuditSink>) -> Self {
+        self.audit = Some(sink);
+        self
+    }
+
+    /// Reads no access rules, whatever the configuration says: for programs that look after the database, on behalf of nobody.
+    #[cfg(feature = "access")]
+    pub fn unguarded(mut self) -> Self {
+        self.is_unguarded = true;
+        self
+    }
+
+    /// Connects, and reads the access rules where there are any.
     ///
     /// # Errors
     /// [`Error::NoConfig`], [`Error::Unsupported`], or [`Error::Pool`] when the server cannot be reached. A Redis that cannot
-    /// be is none.
+    /// be is none. With feature `access`, `AccessFile` and `Access`: rules that cannot be read or do not fit the database, and
+    /// in enforce mode those that somebody gets past.
     ///
     /// # Cancel safety
     /// A dropped future closes what it has opened.
     pub async fn build(self) -> Result<Database, Error> {
         let config = self.config.ok_or(Error::NoConfig)?;
+        #[cfg(not(feature = "access"))]
+        connect::refuse_access(&config)?;
         let unread = connect::unread(&config);
         if !unread.is_empty() {
             tracing::warn!(keys = unread.join(", "), "these settings have no effect in this version");
@@ -82,6 +107,11 @@ impl Builder {
         #[cfg(feature = "migrate")]
         let beside = crate::migrations::Beside::new(&config)?;
         let pool = Pool::connect(&connect::pool_config(&config, self.recorder.clone())?).await?;
+        #[cfg(feature = "access")]
+        let access = match self.is_unguarded {
+            true => None,
+            false => crate::access::Access::open(&config, &pool, self.audit).await?,
+        };
         #[cfg(feature = "cache")]
         let cached = crate::cache::Cached::new(&config, self.cache, &pool, self.recorder)?;
         let mut probes: Vec<Arc<dyn Probe>> = vec![Arc::new(PoolProbe::new("postgres", pool.clone()))];
@@ -98,6 +128,8 @@ impl Builder {
         Ok(Database {
             pool,
             probes,
+            #[cfg(feature = "access")]
+            access: access.map(Arc::new),
             #[cfg(feature = "cache")]
             cached: Arc::new(cached),
             #[cfg(feature = "migrate")]

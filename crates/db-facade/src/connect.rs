@@ -134,6 +134,19 @@ fn ssl_mode(mode: SslMode) -> PgSslMode {
     }
 }
 
+/// Rules that would be taken for enforced are no mere warning.
+#[cfg(not(feature = "access"))]
+pub(crate) fn refuse_access(config: &Config) -> Result<(), Error> {
+    match config.access.mode {
+        db_config::AccessMode::Off => Ok(()),
+        mode => Err(Error::Unsupported {
+            key: "access.mode",
+            value: mode.to_string(),
+            why: "this program was built without access rules (feature `access` of db-facade)",
+        }),
+    }
+}
+
 /// Keys that somebody has set and that nothing in this version reads yet.
 pub(crate) fn unread(config: &Config) -> Vec<&'static str> {
     const UNREAD: &[&str] = &[
@@ -142,6 +155,8 @@ pub(crate) fn unread(config: &Config) -> Vec<&'static str> {
         "health.enabled",
         "health.interval",
         "monitoring.enabled",
+        #[cfg(not(feature = "access"))]
+        "access.rules",
         #[cfg(not(feature = "cache"))]
         "cache.application",
         #[cfg(not(feature = "cache"))]

@@ -15,6 +15,8 @@ const CLOSE_GRACE: Duration = Duration::from_secs(10);
 pub struct Database {
     pub(crate) pool: Pool,
     pub(crate) probes: Vec<Arc<dyn Probe>>,
+    #[cfg(feature = "access")]
+    pub(crate) access: Option<Arc<crate::access::Access>>,
     #[cfg(feature = "cache")]
     pub(crate) cached: Arc<crate::cache::Cached>,
     #[cfg(feature = "migrate")]

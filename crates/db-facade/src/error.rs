@@ -34,6 +34,32 @@ pub enum Error {
     #[cfg(all(feature = "cache", feature = "query"))]
     #[error("no answer is cached, and none was to be had")]
     Load(#[from] db_cache::LoadError),
+    /// The file of access rules cannot be read.
+    #[cfg(feature = "access")]
+    #[error("access rules {path:?} cannot be read")]
+    AccessFile {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Access rules that cannot be used, or that would not hold in this database.
+    #[cfg(feature = "access")]
+    #[error("access.rules = {path:?} cannot be enforced")]
+    Access {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why not.
+        #[source]
+        source: Box<db_security::access::GuardError>,
+    },
+    /// Somebody is to be held to access rules, and the mode is off.
+    #[cfg(feature = "access")]
+    #[error(
+        "there are no access rules in force; set access.mode (DB_ACCESS_MODE) and access.rules (DB_ACCESS_RULES)"
+    )]
+    NoAccess,
     /// A migration failed, or may not be applied.
     #[cfg(feature = "migrate")]
     #[error("cannot migrate")]
@@ -62,6 +88,10 @@ impl Classify for Error {
             Self::Migrate(error) => error.retry(),
             #[cfg(feature = "migrate")]
             Self::Password { .. } => Retry::Reconnect,
+            #[cfg(feature = "access")]
+            Self::Access { source, .. } => source.retry(),
+            #[cfg(feature = "access")]
+            Self::AccessFile { .. } | Self::NoAccess => Retry::Never,
             Self::Unsupported { .. } | Self::NoConfig => Retry::Never,
         }
     }

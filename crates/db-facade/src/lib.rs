@@ -23,6 +23,8 @@
 //! # }
 //! ```
 
+#[cfg(feature = "access")]
+mod access;
 mod builder;
 #[cfg(feature = "cache")]
 mod cache;
@@ -35,6 +37,8 @@ mod migrations;
 #[cfg(all(feature = "cache", feature = "query"))]
 mod query;
 
+#[cfg(feature = "access")]
+pub use access::{access_rules, access_source};
 pub use builder::Builder;
 pub use database::Database;
 pub use error::Error;
@@ -54,5 +58,7 @@ pub use db_model;
 pub use db_pool;
 #[cfg(feature = "query")]
 pub use db_query;
+#[cfg(feature = "access")]
+pub use db_security;
 #[cfg(feature = "tasks")]
 pub use db_tasks;

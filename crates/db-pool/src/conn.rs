@@ -6,6 +6,26 @@ use std::time::{Duration, Instant};
 /// The epoch of plans that may be of any schema.
 pub(crate) const UNKNOWN_EPOCH: u64 = u64::MAX;
 
+/// Whose plans a session may keep. A plan asks some things only of the role that it is made for: whether that may call a
+/// function in SQL which becomes a part of the plan, and, before the releases of November 2024, which rows of a table in a
+/// subquery it may see (CVE-2024-10976).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum PlansOf {
+    /// None were made yet.
+    #[default]
+    Nobody,
+    /// The role that the pool logs in as.
+    Login,
+    /// Another.
+    Role(Box<str>),
+}
+
+impl PlansOf {
+    pub(crate) fn of(role: Option<&str>) -> Self {
+        role.map_or(Self::Login, |role| Self::Role(role.into()))
+    }
+}
+
 /// What is lent, idles, or is being brought back into order.
 pub(crate) struct Conn {
     pub(crate) live: Box<dyn Live>,
@@ -20,6 +40,8 @@ pub(crate) struct Conn {
     pub(crate) idle_since: Instant,
     /// The schema epoch that its prepared statements belong to.
     pub(crate) epoch: u64,
+    /// Whose its plans are.
+    pub(crate) plans_of: PlansOf,
 }
 
 impl Conn {

@@ -12,7 +12,7 @@ use crate::{
         opener,
         sweeper::{self, OWN_TIMER},
     },
-    settings::dress,
+    settings::{dress, forget_plans, plans_serve},
     shared::Shared,
     stats::tally,
 };
@@ -175,7 +175,8 @@ impl Pool {
     }
 
     /// Lends a connection if one idles and nobody waits; never waits, connects, or checks. A handle
-    /// [with settings](Self::with_session) gives none, since setting them takes a round trip.
+    /// [with settings](Self::with_session) gives none, since setting them takes a round trip; nor is one lent that served
+    /// another role last.
     #[track_caller]
     #[must_use]
     pub fn try_acquire(&self) -> Option<Lease> {
@@ -187,7 +188,10 @@ impl Pool {
         let (conn, seat) = self.shared.gate.try_take(label, now)?.ok()?;
         let held = Held::new(Arc::clone(&self.shared), conn, seat);
         match self.shared.fitness(held.conn(), now) {
-            Fitness::Fresh => Some(Lease::new(held)),
+            Fitness::Fresh => {
+                let mut lease = Lease::new(held);
+                plans_serve(&mut lease, None).then_some(lease)
+            }
             Fitness::Check | Fitness::Expired => {
                 held.give_back();
                 None
@@ -274,6 +278,9 @@ impl Pool {
     /// lease ends, however it ends. What the settings are for must not be able to change them: whoever runs SQL of
     /// their own on the lease may set others, or act as the login again.
     ///
+    /// What a session has planned for one role it forgets before another works in it, as a plan would not ask again whether
+    /// that one may call a function in it: one more round trip where the role is another than the connection's last.
+    ///
     /// Behind a pooler that gives each transaction another session, only transactions can carry them. Where the pool is told
     /// by [`Reset::Never`] that sessions are not its own, leases and single statements are refused
     /// ([`Error::SharedSession`]); so they are by any pool whose session turns out to be another than the one it opened.
@@ -321,7 +328,13 @@ pub(crate) async fn acquire(
     site: &'static Location<'static>,
 ) -> Result<Lease, Error> {
     match pool.session {
-        None => lend(pool.shared, options, site).await,
+        None => {
+            let mut lease = lend(pool.shared, options, site).await?;
+            if !plans_serve(&mut lease, None) {
+                Box::pin(forget_plans(&mut lease, None)).await?;
+            }
+            Ok(lease)
+        }
         Some(session) => Box::pin(lend_as(pool.shared, session, options, site)).await,
     }
 }
@@ -396,10 +409,19 @@ pub(crate) async fn lend(
 /// A dropped future closes the connection and gives its seat up.
 async fn check(held: Held, deadline: Instant) -> Option<Held> {
     let (place, conn) = held.part();
-    let Conn { live, identity, opened, open_took, expires, idle_since, epoch } = *conn;
+    let Conn { live, identity, opened, open_took, expires, idle_since, epoch, plans_of } = *conn;
     let answer = timeout_at(deadline.into(), place.shared().store.check(live)).await;
     let live = answer.ok().flatten()?;
-    Some(place.join(Box::new(Conn { live, identity, opened, open_took, expires, idle_since, epoch })))
+    Some(place.join(Box::new(Conn {
+        live,
+        identity,
+        opened,
+        open_took,
+        expires,
+        idle_since,
+        epoch,
+        plans_of,
+    })))
 }
 
 /// Waits in the queue until the deadline.

@@ -2,12 +2,13 @@
 
 use crate::{
     Error, Lease, Reset,
+    conn::PlansOf,
     run::{
         send::{Keep, fresh, judged, plans_of_today, send, within},
         statement::Statement,
     },
 };
-use sqlx::SqlStr;
+use sqlx::{Executor, SqlStr, raw_sql};
 use std::fmt;
 
 /// Settings of a session and the role that it acts as, for [`Pool::with_session`](crate::Pool::with_session).
@@ -167,6 +168,10 @@ enum Scope {
 pub(crate) async fn dress(lease: &mut Lease, settings: &SessionSettings) -> Result<(), Error> {
     // A server that did not know the greeting would not know the reset.
     let Some(identity) = lease.held().conn().identity else { return Err(Error::SharedSession) };
+    let role = settings.role.as_deref();
+    if !plans_serve(lease, role) {
+        forget_plans(lease, role).await?;
+    }
     // Before anything is sent, so that no future that is dropped leaves half of it to the next user.
     lease.mark();
     apply(lease, settings, Scope::Session { backend: identity.pid }).await
@@ -177,7 +182,45 @@ pub(crate) async fn dress(lease: &mut Lease, settings: &SessionSettings) -> Resu
 /// # Cancel safety
 /// Cut, the transaction must be rolled back.
 pub(crate) async fn dress_transaction(lease: &mut Lease, settings: &SessionSettings) -> Result<(), Error> {
+    let role = settings.role.as_deref();
+    // Behind a pooler, nobody knows for whom the session of this transaction has planned what.
+    let is_shared = lease.held().shared().config.reset == Reset::Never;
+    if !plans_serve(lease, role) || is_shared && role.is_some() {
+        forget_plans(lease, role).await?;
+    }
     apply(lease, settings, Scope::Transaction).await
+}
+
+/// Whether what the session has planned so far may serve this role, or with `None` the login. From here on its plans are
+/// that role's, if they may.
+pub(crate) fn plans_serve(lease: &mut Lease, role: Option<&str>) -> bool {
+    let conn = lease.conn_mut();
+    match (&conn.plans_of, role) {
+        (PlansOf::Nobody, role) => {
+            conn.plans_of = PlansOf::of(role);
+            true
+        }
+        (PlansOf::Login, None) => true,
+        (PlansOf::Role(before), Some(role)) => **before == *role,
+        _ => false,
+    }
+}
+
+/// Has the session forget what it has planned; what it has prepared stays.
+///
+/// # Cancel safety
+/// Cut, the plans count as those of whoever had them, and the next one has them forgotten.
+pub(crate) async fn forget_plans(lease: &mut Lease, role: Option<&str>) -> Result<(), Error> {
+    const FORGET: &str = "DISCARD PLANS";
+    let forgotten = within(lease, FORGET, async |lease| {
+        match lease.vouched().execute(raw_sql(SqlStr::from_static(FORGET))).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(judged(lease, error).await),
+        }
+    });
+    forgotten.await.map_err(|error| Error::of_statement(FORGET, error))?;
+    lease.conn_mut().plans_of = PlansOf::of(role);
+    Ok(())
 }
 
 async fn apply(lease: &mut Lease, settings: &SessionSettings, scope: Scope) -> Result<(), Error> {

@@ -196,7 +196,9 @@ impl Assignments for Excluded<'_> {
             state.write_name(column, Role::Updated, crate::ident::Dots::Belong);
             let end = state.text.len();
             state.text.push_str(" = EXCLUDED.");
+            let again = state.text.len();
             state.text.extend_from_within(at..end);
+            state.mark(again, Role::Excluded);
         }
     }
 }

@@ -122,7 +122,6 @@ mod op;
 mod order;
 mod projection;
 mod query;
-#[cfg(feature = "filter")]
 mod restrict;
 mod select;
 mod source;
@@ -152,8 +151,7 @@ pub use op::Op;
 pub use order::{Direction, Nulls, Order, Orders, SortKey, asc, desc};
 pub use projection::{All, Projection, all, all_from};
 pub use query::{Query, Start};
-#[cfg(feature = "filter")]
-pub use restrict::Restricted;
+pub use restrict::{Restricted, RowFilter};
 pub use select::{Group, Select, cube, rollup};
 pub use source::{Arrays, Row, Source, ValueRows, lateral, rows_of, subquery, table_as, unnest, values};
 pub use sql_type::SqlType;

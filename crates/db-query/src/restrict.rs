@@ -1,10 +1,17 @@
 //! Row conditions for a statement that was built without them: rows that are refused are not there for it.
 
 use crate::{
-    BuildError, Expr, Filter, Statement, ident,
+    Access, BuildError, Expr, Statement, holds, ident,
     touch::{Role, Span, Survey},
     writer::{State, Writer},
 };
+
+/// A condition on the rows of one table, whatever name the table goes by in a statement. [`Filter`](crate::Filter) is one.
+pub trait RowFilter: Expr {
+    /// The same, its columns named by this name of the table, so that none of another table is meant.
+    #[must_use]
+    fn of(self, table: &str) -> Self;
+}
 
 /// A statement for which refused rows are absent, from [`Statement::restrict`].
 #[derive(Clone, Debug)]
@@ -54,26 +61,58 @@ impl Statement {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
+    /// Any [`RowFilter`] does for a condition.
+    ///
     /// # Errors
     /// [`BuildError::Misplaced`] where a table with a condition is the target of a MERGE or of ON CONFLICT DO UPDATE, or is
     /// read without an alias under a schema's name that its columns are named by; and for a statement whose values are sent.
     /// What a condition may be wrong in, as in `build`.
-    pub fn restrict(self, condition_of: impl Fn(&str) -> Option<Filter>) -> Result<Restricted, BuildError> {
+    pub fn restrict<R: RowFilter>(
+        self,
+        condition_of: impl Fn(&str) -> Option<R>,
+    ) -> Result<Restricted, BuildError> {
+        self.restrict_by(|table, _| condition_of(table).into_iter().collect())
+    }
+
+    /// The same, where what may be done to a row depends on what is done: a condition is asked for each [`Access`] that a
+    /// statement needs to a table where it is named, and all of them must hold. The target of an UPDATE or DELETE is read too
+    /// where a column of it is named, and a table that is locked is updated, as PostgreSQL has it.
+    ///
+    /// # Errors
+    /// Those of [`restrict`](Self::restrict).
+    pub fn restrict_each<R: RowFilter>(
+        self,
+        condition_of: impl Fn(&str, Access) -> Option<R>,
+    ) -> Result<Restricted, BuildError> {
+        self.restrict_by(|table, accesses| {
+            accesses.iter().filter_map(|access| condition_of(table, *access)).collect()
+        })
+    }
+
+    fn restrict_by<R: RowFilter>(
+        self,
+        conditions_of: impl Fn(&str, &[Access]) -> Vec<R>,
+    ) -> Result<Restricted, BuildError> {
         let mut writer = Writer::resume(self.into_state()?);
         let places = places(writer.state());
         let text = std::mem::take(&mut writer.state().text);
         let (mut edits, mut unchecked) = (Vec::new(), Vec::new());
-        for (position, name) in places {
+        for Place { position, name, accesses } in places {
             let table = name.join(".");
-            let Some(filter) = condition_of(&table) else { continue };
+            let conditions = conditions_of(&table, &accesses);
             let span = writer.state().spans[position];
+            // New values must meet the condition of changes, and be seen by those who are shown them.
+            let is_changed = span.role != Role::Read && span.role != Role::Delete;
+            if conditions.is_empty() {
+                continue;
+            }
+            if is_changed {
+                unchecked.push(table);
+            }
             match span.role {
-                Role::Read => edits.push(read(&mut writer, &text, position, &name, filter)?),
+                Role::Read => edits.push(read(&mut writer, &text, position, &name, conditions)?),
                 Role::Update | Role::Delete => {
-                    if span.role == Role::Update {
-                        unchecked.push(table);
-                    }
-                    edits.push(change(&mut writer, &text, span, &name, filter)?);
+                    edits.push(change(&mut writer, &text, span, &name, conditions)?);
                 }
                 _ => {
                     let state = writer.state();
@@ -84,7 +123,6 @@ impl Statement {
                                 update and insert in two statements",
                         });
                     }
-                    unchecked.push(table);
                 }
             }
         }
@@ -95,25 +133,34 @@ impl Statement {
     }
 }
 
+/// A table where it is named.
+struct Place {
+    position: usize,
+    name: Vec<String>,
+    /// What is done to its rows there.
+    accesses: Vec<Access>,
+}
+
 /// Where tables are named to be read or changed; common table expressions are none.
-fn places(state: &State) -> Vec<(usize, Vec<String>)> {
+fn places(state: &State) -> Vec<Place> {
     let survey = Survey::of(state);
     let tables = state.spans.iter().enumerate().filter_map(|(position, span)| {
         let is_table =
             matches!(span.role, Role::Read | Role::Insert | Role::Update | Role::Delete | Role::Merge);
         let name = is_table.then(|| span.parts(&state.text))?;
-        (!survey.is_cte(*span, &name)).then_some((position, name))
+        let accesses = survey.accesses_at(position);
+        (!survey.is_cte(*span, &name)).then_some(Place { position, name, accesses })
     });
     tables.collect()
 }
 
 /// A table in FROM, USING or a join.
-fn read(
+fn read<R: RowFilter>(
     writer: &mut Writer,
     text: &str,
     position: usize,
     name: &[String],
-    filter: Filter,
+    conditions: Vec<R>,
 ) -> Result<Edit, BuildError> {
     let state = writer.state();
     let span = state.spans[position];
@@ -146,7 +193,7 @@ fn read(
         write_quoted(writer, alias);
     }
     writer.push(" WHERE ");
-    let spans = write_condition(writer, filter, alias.as_deref().unwrap_or(own), span.scope);
+    let spans = write_conditions(writer, conditions, alias.as_deref().unwrap_or(own), span.scope);
     writer.push(")");
     if alias.is_none() {
         writer.push(" AS ");
@@ -157,12 +204,12 @@ fn read(
 }
 
 /// The target of an UPDATE or DELETE.
-fn change(
+fn change<R: RowFilter>(
     writer: &mut Writer,
     text: &str,
     target: Span,
     name: &[String],
-    filter: Filter,
+    conditions: Vec<R>,
 ) -> Result<Edit, BuildError> {
     let spans = &mut writer.state().spans;
     let alias = spans.iter().find(|span| span.scope == target.scope && span.role == Role::TargetAlias);
@@ -179,7 +226,7 @@ fn change(
     end.role = Role::Filtered;
     writer.push(word);
     let own = name.last().map_or("", String::as_str);
-    let spans = write_condition(writer, filter, alias.as_deref().unwrap_or(own), target.scope);
+    let spans = write_conditions(writer, conditions, alias.as_deref().unwrap_or(own), target.scope);
     Ok(Edit { from: at, to: at, lead: 0, text: std::mem::take(&mut writer.state().text), spans })
 }
 
@@ -189,12 +236,22 @@ fn write_quoted(writer: &mut Writer, name: &str) {
     }
 }
 
-/// Writes the condition, its columns named by the table's name here, so that none of a query around is meant; gives the
-/// names in it.
-fn write_condition(writer: &mut Writer, filter: Filter, name: &str, scope: u8) -> Vec<Span> {
+/// Writes the conditions, their columns named by the table's name here, so that none of a query around is meant; gives the
+/// names in them.
+fn write_conditions<R: RowFilter>(
+    writer: &mut Writer,
+    conditions: Vec<R>,
+    name: &str,
+    scope: u8,
+) -> Vec<Span> {
     let before = writer.state().spans.len();
     let around = std::mem::replace(&mut writer.state().scope, scope);
-    filter.alias(name).into_condition().write_operand(writer);
+    for (at, condition) in conditions.into_iter().enumerate() {
+        if at > 0 {
+            writer.push(" AND ");
+        }
+        holds(condition.of(name)).write_operand(writer);
+    }
     let state = writer.state();
     state.scope = around;
     state.spans.drain(before..).collect()

@@ -23,7 +23,6 @@ pub struct Statement {
 
 impl Statement {
     /// What it is made of; an error where its values are sent already.
-    #[cfg(feature = "filter")]
     pub(crate) fn into_state(self) -> Result<Box<State>, BuildError> {
         if self.has_arguments {
             return Ok(self.state);

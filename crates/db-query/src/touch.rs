@@ -3,7 +3,11 @@
 //! Builders only note where in the text a name stands and what it is there for; what that means is worked out when somebody
 //! asks, so that a statement nobody asks about pays for nothing.
 
-use crate::{ident, writer::State};
+mod places;
+mod span;
+
+use crate::writer::State;
+pub(crate) use span::{Role, Span};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is done to a table; the four rights that PostgreSQL grants.
@@ -47,83 +51,6 @@ pub struct Touch {
     pub columns: Columns,
 }
 
-/// What a name in a statement is there for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Role {
-    /// A table in FROM, USING or a join.
-    Read,
-    /// The target of an INSERT.
-    Insert,
-    /// The target of an UPDATE.
-    Update,
-    /// The target of a DELETE.
-    Delete,
-    /// The target of a MERGE; its branches say what is done to it.
-    Merge,
-    /// The other name of the table before it.
-    Alias,
-    /// The other name of the table that the statement changes.
-    TargetAlias,
-    /// The name of a subquery in FROM, or of a function's rows.
-    Derived,
-    /// A column that is read.
-    Column,
-    /// A column of the statement's target that a new row gets.
-    Inserted,
-    /// A column of the statement's target that is changed.
-    Updated,
-    /// Nothing is named, but rows of the target are deleted.
-    Deletes,
-    /// `*` or `table.*`.
-    Star,
-    /// A name that a result column gets.
-    Output,
-    /// A sort key, which may be the name of a result column.
-    SortKey,
-    /// A table whose rows are locked, or with an empty name all of the query.
-    Locked,
-    /// Nothing is named: the end of the filter of an UPDATE or DELETE.
-    Filtered,
-    /// Nothing is named: where the filter of an UPDATE or DELETE would stand, if it had one.
-    Unfiltered,
-    /// A function.
-    Function,
-    /// A name that is neither table nor column: a common table expression, a collation, a window, a type.
-    Other,
-}
-
-/// Where a name stands in the text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Span {
-    pub(crate) at: u32,
-    pub(crate) len: u16,
-    pub(crate) role: Role,
-    pub(crate) scope: u8,
-}
-
-impl Span {
-    #[inline]
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "names are at most three times 130 bytes, and text ends below 4 GiB"
-    )]
-    pub(crate) fn new(at: usize, end: usize, role: Role, scope: u8) -> Self {
-        Self { at: at as u32, len: (end - at) as u16, role, scope }
-    }
-
-    /// A sort key that cannot be the name of a result column.
-    pub(crate) fn make_column(&mut self) {
-        if self.role == Role::SortKey {
-            self.role = Role::Column;
-        }
-    }
-
-    pub(crate) fn parts(self, text: &str) -> Vec<String> {
-        let at = self.at as usize;
-        ident::parts(text.get(at..at + usize::from(self.len)).unwrap_or_default())
-    }
-}
-
 /// A table, subquery or common table expression in a scope.
 struct Item {
     scope: u8,
@@ -132,6 +59,8 @@ struct Item {
     name: Vec<String>,
     /// `None` for what is no table.
     access: Option<Access>,
+    /// Where it is named, by number of the span.
+    position: usize,
 }
 
 impl Item {
@@ -202,7 +131,7 @@ impl<'s> Survey<'s> {
     }
 
     fn find_items(&mut self) {
-        for span in &self.state.spans {
+        for (position, span) in self.state.spans.iter().enumerate() {
             let access = match span.role {
                 Role::Read | Role::Merge => Some(Access::Read),
                 Role::Insert => Some(Access::Insert),
@@ -232,12 +161,11 @@ impl<'s> Survey<'s> {
                     self.found.insert((name.join("."), access), Columns::All);
                 }
             }
-            self.items.push(Item { scope: span.scope, alias: None, name, access });
+            self.items.push(Item { scope: span.scope, alias: None, name, access, position });
         }
     }
 
     /// Whether what a span names is a common table expression.
-    #[cfg(feature = "filter")]
     pub(crate) fn is_cte(&self, span: Span, name: &[String]) -> bool {
         span.role == Role::Read && name.len() == 1 && self.sees_cte(span.scope, &name[0])
     }
@@ -296,10 +224,16 @@ impl<'s> Survey<'s> {
                         continue;
                     }
                     let column = parts.pop();
+                    if parts == ["excluded"] && self.read_excluded(span.scope, column.as_deref()) {
+                        continue;
+                    }
                     self.read(span.scope, &parts, column.as_deref());
                 }
                 Role::Star => self.read(span.scope, &parts, None),
                 Role::Inserted => self.write(span.scope, Access::Insert, parts.last().map(String::as_str)),
+                Role::Excluded => {
+                    self.read_excluded(span.scope, parts.last().map(String::as_str));
+                }
                 Role::Updated => self.write(span.scope, Access::Update, parts.last().map(String::as_str)),
                 Role::Deletes => self.write(span.scope, Access::Delete, None),
                 Role::Locked => self.lock(span.scope, &parts),
@@ -335,7 +269,7 @@ impl<'s> Survey<'s> {
         } else {
             let mut named =
                 self.items.iter().filter(around).filter(|item| item.answers_to(qualifier)).peekable();
-            if named.peek().is_none() && qualifier != ["excluded"] {
+            if named.peek().is_none() {
                 // A name that belongs to nothing we know: the server will refuse it, or we do not see what it sees.
                 vec![qualifier.join(".")]
             } else {
@@ -354,6 +288,26 @@ impl<'s> Survey<'s> {
         for table in tables {
             self.note((table, Access::Read), column);
         }
+    }
+
+    /// Notes that a column of the row that was to be inserted is read: the INSERT is the statement here, or one around it.
+    /// Whether there is one, and no table goes by that name.
+    fn read_excluded(&mut self, scope: u8, column: Option<&str>) -> bool {
+        let visible = |item: &&Item| self.sees(scope, item.scope);
+        if self.items.iter().filter(visible).any(|item| item.answers_to(&["excluded".to_owned()])) {
+            return false;
+        }
+        let inserts = |item: &&Item| item.access == Some(Access::Insert) && visible(item);
+        let Some(target) = self.items.iter().filter(inserts).max_by_key(|item| item.scope) else {
+            return false;
+        };
+        let table = target.name.join(".");
+        if let Some(column) = column {
+            let named = Named { tables: vec![table.clone()], column: column.to_owned(), open: false };
+            self.named.push(named);
+        }
+        self.note((table, Access::Read), column);
+        true
     }
 
     /// Notes that a column, or with `None` the row, of the statement's target is written: that is its first table.

@@ -149,7 +149,6 @@ impl Writer {
     }
 
     /// Goes on with a statement that was ended.
-    #[cfg(feature = "filter")]
     pub(crate) fn resume(state: Box<State>) -> Self {
         Self { state: Some(state) }
     }

@@ -1,5 +1,6 @@
 //! The `db` binary as a person or a pipeline runs it.
 
+mod access;
 mod backup;
 mod backup_environment;
 mod bad_input;
@@ -55,7 +56,15 @@ impl From<Output> for Answer {
 fn db<A: AsRef<OsStr>>(folder: &Path, arguments: impl IntoIterator<Item = A>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_db"));
     command.args(arguments).current_dir(folder).stdin(Stdio::null());
-    for name in ["DATABASE_URL", "DB_TEST_POSTGRES_URL", "DB_TEST_REDIS_URL", "REDIS_URL", "DB_CACHE_STORE"] {
+    for name in [
+        "DATABASE_URL",
+        "DB_TEST_POSTGRES_URL",
+        "DB_TEST_REDIS_URL",
+        "REDIS_URL",
+        "DB_CACHE_STORE",
+        "DB_ACCESS_MODE",
+        "DB_ACCESS_RULES",
+    ] {
         command.env_remove(name);
     }
     command

@@ -2,7 +2,10 @@
 
 use super::{Key, Kind, Name, Zero};
 use crate::span::{Bare, Window};
-use crate::{CacheStore, Environment, FileAccess, LogLevel, Profile, RedisMode, SslMode, TargetSessionAttrs};
+use crate::{
+    AccessMode, CacheStore, Environment, FileAccess, LogLevel, Profile, RedisMode, SslMode,
+    TargetSessionAttrs,
+};
 use std::time::Duration;
 
 const fn named(text: &'static str) -> Name {
@@ -346,5 +349,19 @@ pub(crate) static KEYS: &[Key] = &[
         &[named("DB_CACHE_STORE")],
         &[],
         "where processes share what they cache; `auto` is Redis where there is a redis.url, else each by itself",
+    ),
+    row(
+        "access.mode",
+        Kind::Word(AccessMode::WORDS),
+        &[named("DB_ACCESS_MODE")],
+        &[],
+        "whether access rules are enforced, or only observed: everything is done, and what they would refuse is told",
+    ),
+    row(
+        "access.rules",
+        Kind::Path,
+        &[named("DB_ACCESS_RULES")],
+        &[],
+        "file of access rules, TOML or, where it ends in .json, JSON",
     ),
 ];

@@ -1,5 +1,7 @@
 //! The handle from configuration to close, against a server.
 
+#[cfg(feature = "access")]
+mod access;
 #[cfg(feature = "redis")]
 mod cached;
 mod own_server;

@@ -8,7 +8,13 @@ use super::{
     backoff::Backoff,
     breaker::{Admit, Breaker},
 };
-use crate::{ConnectError, Error, Fault, conn::Conn, session, shared::Shared, stats::tally};
+use crate::{
+    ConnectError, Error, Fault,
+    conn::{Conn, PlansOf},
+    session,
+    shared::Shared,
+    stats::tally,
+};
 use std::{
     sync::{Arc, MutexGuard, PoisonError, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
@@ -144,6 +150,7 @@ async fn open_once(shared: &Shared) -> Result<Box<Conn>, ConnectError> {
         expires: expiry(now, shared.config.max_lifetime, rand::random()),
         idle_since: now,
         epoch,
+        plans_of: PlansOf::Nobody,
     }))
 }
 

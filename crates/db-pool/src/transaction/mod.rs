@@ -8,7 +8,7 @@ use crate::{
     AcquireOptions, Error, Lease, Pool,
     pool::lend,
     run::send::{judged, plans_of_today, within},
-    settings::dress_transaction,
+    settings::{dress_transaction, forget_plans, plans_serve},
 };
 pub use options::{Access, Isolation, TransactionOptions};
 pub use savepoint::savepoint;
@@ -77,6 +77,9 @@ impl Transaction {
     ) -> Result<Self, Error> {
         let (shared, session) = pool.into_parts();
         let mut lease = lend(shared, options, site).await?;
+        if session.is_none() && !plans_serve(&mut lease, None) {
+            Box::pin(forget_plans(&mut lease, None)).await?;
+        }
         let begun = within(&mut lease, "BEGIN", async |lease| {
             plans_of_today(lease).await?;
             // sqlx counts a transaction only once its begin was answered, so for one that is cut it queues no rollback.

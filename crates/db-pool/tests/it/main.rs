@@ -15,6 +15,7 @@ mod matrix;
 mod mended;
 mod mobc;
 mod password;
+mod plans;
 mod program;
 mod resize;
 mod sessions;

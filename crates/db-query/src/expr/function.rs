@@ -267,6 +267,6 @@ pub fn excluded(column: &str) -> Operand<Excluded<'_>> {
 impl Expr for Excluded<'_> {
     fn write(self, writer: &mut Writer) {
         writer.push("EXCLUDED.");
-        writer.plain_name(self.0, Role::Other);
+        writer.plain_name(self.0, Role::Excluded);
     }
 }

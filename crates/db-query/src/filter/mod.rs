@@ -45,7 +45,7 @@ mod strict;
 
 pub use error::FilterError;
 
-use crate::{Condition, Expr, Table, writer::Writer};
+use crate::{Condition, Expr, RowFilter, Table, writer::Writer};
 use node::Node;
 use strict::Strict;
 
@@ -118,6 +118,12 @@ impl Filter {
     /// The condition. An empty filter holds for every row: an UPDATE or DELETE with it is refused as unbounded.
     pub fn into_condition(self) -> Condition<Self> {
         Condition(self)
+    }
+}
+
+impl RowFilter for Filter {
+    fn of(self, table: &str) -> Self {
+        self.alias(table)
     }
 }
 

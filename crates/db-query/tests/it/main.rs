@@ -1,6 +1,7 @@
 //! Built statements before a server: its grammar takes every one of them, and they mean what they say.
 
 mod clauses;
+mod excluded;
 mod expressions;
 mod filters;
 mod fuzz;

@@ -1,8 +1,9 @@
 //! A restricted statement gives what the same statement gives where the refused rows are not.
 
 use db_query::{
-    BuildError, Delete, Field, Filter, Insert, Kind, Lock, Merge, Select, Statement, Table, Update, all,
-    all_from, asc, col, constant, count_all, cte, exists, lateral, scalar, subquery, sum, table_as, value,
+    Access, BuildError, Delete, Field, Filter, Insert, Kind, Lock, Merge, Select, Statement, Table, Update,
+    all, all_from, asc, col, constant, count_all, cte, exists, lateral, scalar, subquery, sum, table_as,
+    value,
 };
 use db_testkit::fresh_db;
 use rand::{Rng, SeedableRng, rngs::SmallRng};
@@ -305,4 +306,90 @@ fn what_cannot_be_left_out_is_refused_or_told() {
     let mut sent = Select::from("p").columns(["id"]).build().expect("valid");
     let _ = sqlx::Execute::take_arguments(&mut sent);
     assert!(matches!(sent.restrict(allowed), Err(BuildError::Misplaced { .. })));
+}
+
+/// What may be done to rows of `p`, by what is done.
+fn by_access(table: &str, access: Access) -> Option<Filter> {
+    let team = match access {
+        Access::Read => 1,
+        Access::Update => 2,
+        Access::Delete => 3,
+        Access::Insert => 4,
+    };
+    (table == "p").then(|| Filter::parse(&format!(r#"{{"o": {team}}}"#), &P).expect("a filter"))
+}
+
+#[test]
+fn each_place_gets_the_conditions_of_what_is_done_there() {
+    let numbered = |built: Result<Statement, BuildError>| {
+        let restricted = built.expect("valid").restrict_each(by_access).expect("restricted");
+        let mut sql = restricted.statement.sql().to_owned();
+        // The values are in order of their parameters, which the debug text does not show.
+        sql.retain(|char| char != '"');
+        (sql, restricted.unchecked)
+    };
+    let x = || table_as("p", "x");
+    for (statement, expected, unchecked) in [
+        (
+            Select::from("p").columns(["id"]).build(),
+            "SELECT id FROM (SELECT * FROM p WHERE (p.o = $1)) AS p",
+            0,
+        ),
+        (
+            Select::from(x()).columns(["x.id"]).lock(Lock::for_update().of(&["x"])).build(),
+            "SELECT x.id FROM (SELECT * FROM p AS x WHERE (x.o = $1) AND (x.o = $2)) AS x FOR UPDATE OF x",
+            0,
+        ),
+        (
+            Select::from(subquery("s", |q| q.from("p").columns(["id"])))
+                .columns(["s.id"])
+                .lock(Lock::for_update())
+                .build(),
+            "SELECT s.id FROM (SELECT id FROM (SELECT * FROM p WHERE (p.o = $1) AND (p.o = $2)) AS p) AS s FOR UPDATE",
+            0,
+        ),
+        (
+            Select::from(x())
+                .columns(["x.id"])
+                .join("free", col("free.id").eq_col("x.id"))
+                .lock(Lock::for_update().of(&["free"]))
+                .build(),
+            "SELECT x.id FROM (SELECT * FROM p AS x WHERE (x.o = $1)) AS x JOIN free ON free.id = x.id FOR UPDATE OF free",
+            0,
+        ),
+        // Nothing of it is read, so that who may change but not see may change.
+        (Update::table("p").set("up", 1_i32).all_rows().build(), "UPDATE p SET up = $1 WHERE (p.o = $2)", 1),
+        (
+            Update::table("p").set("up", 1_i32).filter(col("id").eq(2_i32)).build(),
+            "UPDATE p SET up = $1 WHERE id = $2 AND (p.o = $3) AND (p.o = $4)",
+            1,
+        ),
+        (
+            Update::table("p").set("up", 1_i32).all_rows().returning(all()).build(),
+            "UPDATE p SET up = $1 WHERE (p.o = $2) AND (p.o = $3) RETURNING *",
+            1,
+        ),
+        (
+            Update::table("p")
+                .alias("x")
+                .set("up", 1_i32)
+                .from("free")
+                .filter(col("free.id").eq(1_i32))
+                .build(),
+            "UPDATE p AS x SET up = $1 FROM free WHERE free.id = $2 AND (x.o = $3)",
+            1,
+        ),
+        (Delete::from("p").all_rows().build(), "DELETE FROM p WHERE (p.o = $1)", 0),
+        (
+            Delete::from("p")
+                .filter(exists(|q| q.from("free").columns(["free.id"]).filter(col("p.id").eq_col("free.id"))))
+                .build(),
+            "DELETE FROM p WHERE EXISTS (SELECT free.id FROM free WHERE p.id = free.id) AND (p.o = $1) AND (p.o = $2)",
+            0,
+        ),
+    ] {
+        let (sql, told) = numbered(statement);
+        assert_eq!(sql, expected);
+        assert_eq!(told.len(), unchecked, "{sql}");
+    }
 }

@@ -95,7 +95,7 @@ fn writes() {
         })
         .on_conflict(OnConflict::columns(&["a"]).update(&["b"]))
         .returning(["c"]);
-    check(insert.build(), &["t:Read(a,c)", "t:Insert(a,b)", "t:Update(b)"]);
+    check(insert.build(), &["t:Read(a,b,c)", "t:Insert(a,b)", "t:Update(b)"]);
     let update = Update::table("t").alias("u").set("a", 1_i32).from("s").filter(col("u.id").eq_col("s.id"));
     check(update.build(), &["s:Read(id)", "t:Read(id)", "t:Update(a)"]);
     let delete = Delete::from("t").filter(col("id").eq(1_i32));

@@ -105,11 +105,35 @@ pub enum PolicyState {
 }
 
 impl Difference {
+    /// The table whose rows it is about, where the server does not show those that the rules show.
+    pub(crate) fn of_rows(&self) -> Option<&TableName> {
+        match self {
+            Self::RowSecurityOff { table }
+            | Self::Policy { table, .. }
+            | Self::PolicyExcess { table, .. }
+            | Self::PolicyForeign { table, is_permissive: true, .. } => Some(table),
+            _ => None,
+        }
+    }
+
+    /// The role that no policy holds, where that is what it is about.
+    pub(crate) fn of_role(&self) -> Option<&str> {
+        match self {
+            Self::RoleUnsafe { role, .. } | Self::Member { role, .. } | Self::RoleMissing { role, .. } => {
+                Some(role)
+            }
+            _ => None,
+        }
+    }
+
     /// Whether the database lets more than the rules do.
     #[must_use]
     pub fn grants_more(&self) -> bool {
         match self {
-            Self::Policy { state, .. } => *state != PolicyState::Missing,
+            // What hides rows is missed by those who should not see them.
+            Self::Policy { state, create, .. } => {
+                *state != PolicyState::Missing || create.contains(" AS RESTRICTIVE ")
+            }
             Self::RoleUnsafe { .. }
             | Self::Member { .. }
             | Self::Excess { .. }

@@ -1,6 +1,6 @@
 //! Why rules cannot be used, and why what they say was not done.
 
-use crate::access::{Nearest, Permission};
+use crate::access::{Finding, Nearest, Permission};
 use db_core::{Classify, Retry};
 use std::fmt;
 
@@ -31,6 +31,12 @@ pub enum Error {
         role: String,
         /// What it is.
         why: String,
+    },
+    /// Somebody gets past the rules, so they are not enforced.
+    #[error("access rules would not hold in this database:{}", open(findings))]
+    Bypassed {
+        /// Each is an error, the gravest first.
+        findings: Vec<Finding>,
     },
     /// The steps must be done together or not at all.
     #[error("access rules are applied inside a transaction; begin one first")]
@@ -77,6 +83,10 @@ fn code(error: &sqlx::Error) -> Option<String> {
 
 fn at_line(line: Option<usize>) -> String {
     line.map(|line| format!("line {line}: ")).unwrap_or_default()
+}
+
+fn open(findings: &[Finding]) -> String {
+    findings.iter().map(|finding| format!("\n  {finding}; to do: {}", finding.remedy())).collect()
 }
 
 fn list(faults: &[Fault]) -> String {

@@ -33,7 +33,8 @@
 //! ```
 //!
 //! [`compile`] says what the database should have, [`Actual::read`] what it has, [`diff`] where they differ, [`plan`] what
-//! to do about it; [`apply`] does it, and [`check`] looks for what would let somebody past it.
+//! to do about it; [`apply`] does it, and [`check`] looks for what would let somebody past it. [`Guard`] runs statements of
+//! subjects on a pool: it decides, adds the conditions of rows, and sets the session to the subject.
 
 mod actual;
 mod apply;
@@ -44,7 +45,9 @@ mod decide;
 mod desired;
 mod diff;
 mod error;
+mod explain;
 mod file;
+mod guard;
 mod json;
 mod literal;
 mod mode;
@@ -65,6 +68,11 @@ pub use decide::{Decision, Request, Rows, TableRows};
 pub use desired::{Desired, Granted, Object, Owner, compile};
 pub use diff::{Difference, Foreign, PolicyState, Step, diff, plan};
 pub use error::{Error, Fault, Problem};
+pub use explain::{Explanation, RuleTold};
+pub use guard::{
+    Applied, Denial, Guard, GuardError, GuardOptions, GuardStats, Guarded, GuardedRun, GuardedTransaction,
+    ToStatement, Within,
+};
 pub use mode::{Mode, UnknownMode, Verdict};
 pub use name::{AttributeName, TableName};
 pub use nearest::Nearest;

@@ -47,6 +47,16 @@ pub enum Refusal {
         /// The function.
         function: String,
     },
+    /// A definition is changed, to which no rule gives a right.
+    #[error(
+        "role {role:?} may not change the definition of {resource}, which is its owner's and given by no rule"
+    )]
+    Definition {
+        /// The role.
+        role: String,
+        /// The table, view or index.
+        resource: String,
+    },
     /// New rows, which no rule allows for these attributes at this time.
     #[error("no rule that counts for these attributes at this time lets role {role:?} insert into {table}")]
     NotNow {
@@ -55,6 +65,22 @@ pub enum Refusal {
         /// The table.
         table: String,
     },
+}
+
+impl Refusal {
+    /// What it is about: a kind of thing and its name.
+    pub(crate) fn about(&self) -> (&'static str, &str) {
+        match self {
+            Self::UnknownRole { role } => ("role", role),
+            Self::NotAllowed { permission: Permission::Execute, resource, .. }
+            | Self::Denied { permission: Permission::Execute, resource, .. } => ("function", resource),
+            Self::NotAllowed { resource, .. }
+            | Self::Denied { resource, .. }
+            | Self::Definition { resource, .. } => ("table", resource),
+            Self::Sly { function } => ("function", function),
+            Self::NotNow { table, .. } => ("table", table),
+        }
+    }
 }
 
 fn shown(columns: &[String]) -> String {

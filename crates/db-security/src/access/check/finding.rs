@@ -90,6 +90,11 @@ pub enum Finding {
 }
 
 impl Finding {
+    /// The difference, where it is drift.
+    pub(crate) fn difference(&self) -> Option<&Difference> {
+        if let Self::Drift(difference) = self { Some(difference) } else { None }
+    }
+
     /// How much it matters.
     #[must_use]
     pub fn severity(&self) -> Severity {
@@ -133,7 +138,7 @@ impl Finding {
             }
             Self::InlinedFunction { function } => {
                 format!(
-                    "write function {function} in plpgsql, or give it a SET clause, where one session serves several roles"
+                    "write function {function} in plpgsql, or give it a SET clause, where sessions serve several roles; those of db-pool forget plans between two"
                 )
             }
             Self::SeveralRoles { login, .. } => {

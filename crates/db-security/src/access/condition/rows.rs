@@ -1,9 +1,10 @@
 //! Conditions of rows as db-query takes them, for one subject.
 
 use super::{Node, Test, ValueKind};
-use crate::access::literal::Literal;
+use crate::access::{Rows, literal::Literal};
 use db_query::{
-    Column, Condition, Expr, Op, Operand, Writer, all_of, any_of, col, constant, func, holds, value,
+    Column, Condition, Expr, Op, Operand, RowFilter, Writer, all_of, any_of, col, constant, func, holds,
+    value,
 };
 
 /// Which rows of a table a subject may work on, as a condition of db-query; its values are parameters.
@@ -36,6 +37,31 @@ impl std::fmt::Debug for RowCondition {
         // Never the values: they may be the subject's attributes.
         let (any, none) = (self.any.len(), self.none.len());
         f.debug_struct("RowCondition").field("any", &any).field("none", &none).finish_non_exhaustive()
+    }
+}
+
+impl RowFilter for RowCondition {
+    fn of(self, table: &str) -> Self {
+        self.alias(table)
+    }
+}
+
+/// What is left of the rows, as a condition: of none it is false.
+impl RowFilter for Rows {
+    fn of(self, table: &str) -> Self {
+        match self {
+            Self::None => Self::None,
+            Self::Where(condition) => Self::Where(condition.of(table)),
+        }
+    }
+}
+
+impl Expr for Rows {
+    fn write(self, writer: &mut Writer) {
+        match self {
+            Self::None => constant(false).write(writer),
+            Self::Where(condition) => condition.write(writer),
+        }
     }
 }
 

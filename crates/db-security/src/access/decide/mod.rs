@@ -1,10 +1,13 @@
 //! Decides whether a subject may do what it asks for. Pure: what time it is comes in.
 
+mod request;
 #[cfg(test)]
 mod tests;
 
+pub use request::Request;
+
 use crate::access::{
-    AttributeName, Permission, Policy, Refusal, RowCondition, Subject, TableName,
+    AttributeName, Effect, Permission, Policy, Refusal, RowCondition, Subject, TableName,
     catalogue::{Relation, RelationKind},
     condition::Node,
     literal::Literal,
@@ -13,34 +16,6 @@ use crate::access::{
 use chrono::{DateTime, Utc};
 use db_query::{Access, Columns, Touch};
 use std::{collections::BTreeSet, fmt};
-
-/// What a statement does, as `db_query::Statement` tells it.
-#[derive(Clone, Copy, Debug)]
-pub struct Request<'a> {
-    touches: &'a [Touch],
-    functions: Option<&'a BTreeSet<String>>,
-    admin: &'a [String],
-}
-
-impl<'a> Request<'a> {
-    /// A request for what a statement touches.
-    #[must_use]
-    pub const fn new(touches: &'a [Touch]) -> Self {
-        Self { touches, functions: None, admin: &[] }
-    }
-
-    /// The same, which also calls functions: `Statement::functions`.
-    #[must_use]
-    pub const fn functions(self, functions: &'a BTreeSet<String>) -> Self {
-        Self { functions: Some(functions), ..self }
-    }
-
-    /// The same, which also needs `admin` on tables: TRUNCATE and the like.
-    #[must_use]
-    pub const fn admin(self, tables: &'a [String]) -> Self {
-        Self { admin: tables, ..self }
-    }
-}
 
 /// The answer to a request.
 #[derive(Clone, Debug, PartialEq)]
@@ -140,6 +115,10 @@ impl Asking<'_> {
         }
         for table in request.admin {
             self.granted(table, Right::Admin, Wanted::All)?;
+        }
+        if let Some(resource) = request.definitions.first() {
+            let (role, resource) = (self.subject.role().to_owned(), resource.clone());
+            return Err(Box::new(Refusal::Definition { role, resource }));
         }
         for function in request.functions.into_iter().flatten() {
             self.call(function)?;
@@ -360,6 +339,15 @@ impl Guard {
         }
         let rows = self.rows.as_ref().and_then(|rows| rows.resolve(|name| subject.attribute(name)));
         rows.map_or(Counts::All, Counts::Where)
+    }
+
+    /// Whether it is about any row now.
+    pub(crate) fn counts(&self, effect: Effect, subject: &Subject, now: DateTime<Utc>) -> bool {
+        let rows = match effect {
+            Effect::Allow => self.allows(subject, now),
+            Effect::Deny => self.denies(subject, now),
+        };
+        !matches!(rows, Counts::No)
     }
 
     fn is_valid(&self, now: DateTime<Utc>) -> bool {

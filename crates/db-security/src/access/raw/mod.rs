@@ -48,6 +48,8 @@ pub struct RawTouches {
     pub truncates: BTreeSet<String>,
     /// Tables, views and indexes whose definition is changed.
     pub administers: BTreeSet<String>,
+    /// Whether a statement is a COPY, which goes by a protocol of its own.
+    pub copies: bool,
 }
 
 /// A text of which it is not certain what it touches; it must not be run on the strength of a rule.
@@ -64,7 +66,7 @@ pub struct NotUnderstood {
 }
 
 impl NotUnderstood {
-    fn new(what: impl Into<Cow<'static, str>>) -> Self {
+    pub(super) fn new(what: impl Into<Cow<'static, str>>) -> Self {
         Self { what: what.into(), line: 0, column: 0 }
     }
 
@@ -125,6 +127,7 @@ fn read_here(text: &str) -> Understood<RawTouches> {
         functions: reader.functions,
         truncates: reader.truncates,
         administers: reader.administers,
+        copies: reader.copies,
     })
 }
 
@@ -135,6 +138,7 @@ struct Reader {
     functions: BTreeSet<String>,
     truncates: BTreeSet<String>,
     administers: BTreeSet<String>,
+    copies: bool,
     /// The queries around, the innermost last.
     scopes: Vec<scope::Scope>,
     /// Names of common table expressions that can be seen.

@@ -40,6 +40,7 @@ pub(super) fn read(reader: &mut Reader, statement: &Statement) -> Understood<()>
                 (false, CopyTarget::Stdin) => Access::Insert,
                 _ => return refuse("COPY with a file or a program of the server"),
             };
+            reader.copies = true;
             match source {
                 CopySource::Table { table_name, columns } => {
                     reader.copied(&names::table(table_name)?, access, columns)

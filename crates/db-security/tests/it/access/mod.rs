@@ -4,6 +4,7 @@ mod agree;
 mod bypass;
 mod conditions;
 mod drift;
+mod guard;
 mod plans;
 mod requests;
 mod rules;
