@@ -12,7 +12,7 @@ use std::{num::NonZeroU32, path::PathBuf, thread, time::Duration};
     version,
     after_help = "Exit codes: 0 done; 1 failed; 2 the command line or configuration cannot be used; 3 the answer is no \
                   (health: unhealthy; migrate status: something is pending; cache get: a miss; access: the \
-                  database stands apart from the rules, or they refuse); 130 stopped by Ctrl-C.\n\nThe database is the one that DATABASE_URL, \
+                  database stands apart from the rules, or they refuse; audit verify: a flaw); 130 stopped by Ctrl-C.\n\nThe database is the one that DATABASE_URL, \
                   DB_HOST and the like, .env or --config name; where none does, the one in the data folder (--data)."
 )]
 pub struct Cli {
@@ -54,6 +54,9 @@ pub(crate) enum Command {
     /// Bring access rules into the database, find where it stands apart from them, and explain what they say
     #[command(after_help = crate::access::args::HELP)]
     Access(Box<crate::access::args::AccessArgs>),
+    /// Search, export, prove and verify the audit log, and look after it
+    #[command(after_help = crate::audit::args::HELP)]
+    Audit(Box<crate::audit::args::AuditArgs>),
     /// Ask every part how it is; exit code 3 when one is unhealthy
     Health(HealthArgs),
     /// Show the configuration

@@ -5,7 +5,7 @@ use crate::{
     args::{DatabaseArgs, SettingsArgs},
     output::tell,
 };
-use db_config::{Config, Loader};
+use db_config::{AuditConfig, Config, Loader};
 use db_embedded::{InstallPolicy, Mode, Options, Origin, Postgres};
 use db_facade::{Builder, Database};
 use db_migrate::Server;
@@ -24,6 +24,8 @@ pub struct Target {
     pub server: String,
     /// The Redis that the configuration names, for a reader.
     pub(crate) redis: Option<String>,
+    /// What the configuration says of the audit log.
+    pub(crate) audit: AuditConfig,
     postgres: Option<Postgres>,
 }
 
@@ -59,9 +61,10 @@ impl Target {
     ) -> Result<Self, Failed> {
         let Found { config, server, postgres } = Found::look(args, missing, connections).await?;
         let redis = config.redis.as_ref().map(|redis| redis.masked_url.clone());
+        let audit = config.audit.clone();
         // Whoever looks after the database is not one of those whom its rules are about.
         let database = builder.config(config).unguarded().build().await?;
-        Ok(Self { database, server, redis, postgres })
+        Ok(Self { database, server, redis, audit, postgres })
     }
 
     /// Disconnects, and stops the server if this command started it.
@@ -161,12 +164,24 @@ fn loader(args: &SettingsArgs) -> Loader {
 /// Read because of the folder one is in, which may be somebody else's tree.
 const DOTENV: &str = ".env";
 
+/// Keys that run a program, or read or write a file.
+const REACHING_OUT: [&str; 8] = [
+    "database.password_command",
+    "database.password_file",
+    "audit.master_key_command",
+    "audit.master_key_file",
+    "audit.signing_key_command",
+    "audit.signing_key_file",
+    "audit.checkpoint_file",
+    "audit.spool",
+];
+
 /// A `.env` that happens to lie there must neither run a program nor send a file of ours to a server of its choice.
 fn checked(loader: &Loader) -> Result<Config, Failed> {
     let config = loader.load()?;
     for row in config.explain().rows {
         let unasked = row.source.as_deref().is_some_and(|source| source.starts_with(DOTENV));
-        if unasked && matches!(row.key, "database.password_command" | "database.password_file") {
+        if unasked && REACHING_OUT.contains(&row.key) {
             return Err(Failed::usage(format!(
                 "{} in {DOTENV} is refused, as that file is read unasked; set it in the environment or in --config FILE",
                 row.key

@@ -143,6 +143,24 @@ impl From<db_config::Error> for Failed {
     }
 }
 
+impl From<db_security::audit::Error> for Failed {
+    fn from(error: db_security::audit::Error) -> Self {
+        use db_security::audit::Error;
+        let exit = match &error {
+            Error::Search { .. }
+            | Error::Cursor { .. }
+            | Error::JsonPath { .. }
+            | Error::MasterKey { .. } => Exit::Usage,
+            _ => Exit::Failed,
+        };
+        let help = match &error {
+            Error::Pool(pool) => advice(pool),
+            _ => None,
+        };
+        Self { exit, ..Self::of(&error).help(help) }
+    }
+}
+
 impl From<crate::demo::tree::TreeError> for Failed {
     fn from(error: crate::demo::tree::TreeError) -> Self {
         Self { exit: Exit::Usage, ..Self::of(&error) }

@@ -18,6 +18,7 @@
 
 mod access;
 mod args;
+mod audit;
 mod backup;
 mod cache;
 mod config;
@@ -50,6 +51,7 @@ pub async fn run(cli: Cli) -> Exit {
         Command::Backup(args) => backup::run(&args, format).await,
         Command::Cache(args) => cache::run(&args, format).await,
         Command::Access(args) => access::run(&args, format).await,
+        Command::Audit(args) => audit::run(&args, format).await,
         Command::Health(args) => health::run(&args, format).await,
         Command::Config(args) => config::run(&args, format),
     };

@@ -4,7 +4,7 @@ use crate::explain::{Change, Explanation};
 use crate::host::Address;
 use crate::merge::Settings;
 use crate::postgres::ClientCertificate;
-use crate::provider::StaticPassword;
+use crate::provider::{self, StaticPassword};
 use crate::value::{ReplicaAddress, Value};
 use crate::{
     AccessConfig, AccessMode, AuditConfig, CacheConfig, CacheStore, Environment, HealthConfig, Host,
@@ -48,6 +48,13 @@ pub struct Config {
     settings: Settings,
 }
 
+/// Who gives each secret that is asked for when it is needed.
+pub(crate) struct Secrets {
+    pub(crate) password: Arc<dyn PasswordProvider>,
+    pub(crate) master_key: Option<Arc<dyn PasswordProvider>>,
+    pub(crate) signing_key: Option<Arc<dyn PasswordProvider>>,
+}
+
 impl Config {
     /// Every key with its value, source and meaning, in the order of the reference; secrets masked.
     #[must_use]
@@ -68,12 +75,12 @@ impl Config {
     }
 
     /// Settings that are complete and have passed their checks.
-    pub(crate) fn new(settings: Settings, password: Arc<dyn PasswordProvider>) -> Self {
+    pub(crate) fn new(settings: Settings, secrets: Secrets) -> Self {
         let typed = Typed(&settings);
         Self {
             environment: typed.word("environment", Environment::of),
             profile: typed.word("profile", Profile::of),
-            postgres: postgres(&typed, password),
+            postgres: postgres(&typed, secrets.password),
             pool: PoolConfig {
                 min_size: typed.count("pool.min_size"),
                 max_size: typed.positive("pool.max_size"),
@@ -91,7 +98,15 @@ impl Config {
                 interval: typed.span("health.interval"),
             },
             monitoring: MonitoringConfig { enabled: typed.flag("monitoring.enabled") },
-            audit: AuditConfig { enabled: typed.flag("audit.enabled") },
+            audit: AuditConfig {
+                enabled: typed.flag("audit.enabled"),
+                master_key: secrets.master_key,
+                signing_key: secrets.signing_key,
+                public_keys: list(&typed.text("audit.public_keys").unwrap_or_default()),
+                checkpoint_file: typed.path("audit.checkpoint_file"),
+                checkpoint_every: typed.span("audit.checkpoint_every"),
+                spool: typed.path("audit.spool"),
+            },
             logging: LoggingConfig {
                 enabled: typed.flag("logging.enabled"),
                 level: typed.word("logging.level", LogLevel::of),
@@ -140,9 +155,7 @@ fn postgres(typed: &Typed<'_>, password: Arc<dyn PasswordProvider>) -> PostgresC
         target_session_attrs: typed.word("database.target_session_attrs", TargetSessionAttrs::of),
         options: typed.text("database.options"),
         configured: effective::is_configured(typed.0),
-        has_password: ["database.password", "database.password_file", "database.password_command"]
-            .iter()
-            .any(|key| typed.0.contains_key(key)),
+        has_password: provider::PASSWORD.iter().any(|key| typed.0.contains_key(key)),
         database,
         user,
         password,
@@ -164,13 +177,13 @@ fn redis(typed: &Typed<'_>) -> Option<RedisConfig> {
         tls,
         root_certificate: typed.pem("redis.ssl_root_cert"),
         mode: typed.word("redis.mode", RedisMode::of),
-        nodes: nodes(&typed.text("redis.nodes").unwrap_or_default()),
+        nodes: list(&typed.text("redis.nodes").unwrap_or_default()),
         master_name: typed.text("redis.master_name"),
     })
 }
 
-fn nodes(list: &str) -> Vec<String> {
-    list.split(',').map(str::trim).filter(|node| !node.is_empty()).map(str::to_owned).collect()
+fn list(text: &str) -> Vec<String> {
+    text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
 }
 
 /// The settings by type. What it takes for granted (a default for each key that is asked for, and the variant that the
@@ -211,12 +224,12 @@ impl Typed<'_> {
         if let Some(Value::Span(span)) = self.get(key) { *span } else { absent(key) }
     }
 
-    fn pem(&self, key: &str) -> Option<Pem> {
-        if let Some(Value::Pem(pem)) = self.get(key) { Some(pem.clone()) } else { None }
-    }
-
     fn path(&self, key: &str) -> Option<PathBuf> {
         if let Some(Value::Path(path)) = self.get(key) { Some(path.clone()) } else { None }
+    }
+
+    fn pem(&self, key: &str) -> Option<Pem> {
+        if let Some(Value::Pem(pem)) = self.get(key) { Some(pem.clone()) } else { None }
     }
 
     fn replicas(&self) -> &[ReplicaAddress] {

@@ -1,5 +1,6 @@
 //! Collects the layers and turns them into a [`Config`].
 
+use crate::config::Secrets;
 use crate::error::{Error, Problem};
 use crate::layer::{self, Layer};
 use crate::merge::{Setting, Settings};
@@ -134,9 +135,14 @@ impl Loader {
         }
         effective::complete(&mut settings);
         problems.extend(effective::check(&settings));
-        let password = self.provider(&settings).map_err(|problem| problems.push(problem));
+        let mut found = |secret: Result<_, Problem>| secret.map_err(|problem| problems.push(problem)).ok();
+        let password = found(self.provider(&settings).map(Some)).flatten();
+        let master_key = found(provider::of(&settings, provider::MASTER_KEY)).flatten();
+        let signing_key = found(provider::of(&settings, provider::SIGNING_KEY)).flatten();
         match password {
-            Ok(password) if problems.is_empty() => Ok(Config::new(settings, password)),
+            Some(password) if problems.is_empty() => {
+                Ok(Config::new(settings, Secrets { password, master_key, signing_key }))
+            }
             _ => Err(Error::Invalid { problems }),
         }
     }
@@ -169,9 +175,8 @@ impl Loader {
     fn provider(&self, settings: &Settings) -> Result<Arc<dyn PasswordProvider>, Problem> {
         match &self.password {
             Some(provider) => Ok(Arc::clone(provider)),
-            None => {
-                provider::of(settings).map(|found| found.unwrap_or_else(|| Arc::new(StaticPassword::none())))
-            }
+            None => provider::of(settings, provider::PASSWORD)
+                .map(|found| found.unwrap_or_else(|| Arc::new(StaticPassword::none()))),
         }
     }
 }

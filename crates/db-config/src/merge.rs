@@ -4,14 +4,15 @@ use crate::Source;
 use crate::error::{Problem, ProblemKind};
 use crate::layer::Layer;
 use crate::parse::Part;
+use crate::provider;
 use crate::value::Value;
 use std::collections::BTreeMap;
 
 /// `SQLAlchemy`'s own default of `max_overflow`.
 const DEFAULT_OVERFLOW: u32 = 10;
 
-/// The three ways to give a password; the latest layer's wins, so they exclude each other.
-const PASSWORDS: [&str; 3] = ["database.password", "database.password_file", "database.password_command"];
+/// The three ways to give each secret; the latest layer's wins, so they exclude each other.
+const SECRETS: [[&str; 3]; 3] = [provider::PASSWORD, provider::MASTER_KEY, provider::SIGNING_KEY];
 
 /// A value with where it came from.
 #[derive(Clone, Debug)]
@@ -38,8 +39,8 @@ pub(crate) fn merge(layers: Vec<Layer>) -> (Settings, Vec<Problem>) {
     for layer in layers {
         let (layer, more) = settle(layer);
         problems.extend(more);
-        if PASSWORDS.iter().any(|key| layer.contains_key(key)) {
-            PASSWORDS.iter().for_each(|key| drop(settings.remove(key)));
+        for ways in SECRETS.iter().filter(|ways| ways.iter().any(|key| layer.contains_key(key))) {
+            ways.iter().for_each(|key| drop(settings.remove(key)));
         }
         settings.extend(layer);
     }
@@ -54,14 +55,13 @@ fn settle(layer: Layer) -> (Settings, Vec<Problem>) {
         problems.extend(put(&mut settings, part, source));
     }
     problems.extend(expand_pool_size(&mut settings));
-    let passwords: Vec<_> = PASSWORDS.iter().filter_map(|key| Some((*key, settings.get(key)?))).collect();
-    if let [(one, first), (two, second), ..] = passwords[..] {
-        let problem = Problem::new(
-            ProblemKind::Conflict,
-            format!("{one} and {two} exclude each other"),
-            "leave one out",
-        );
-        problems.push(problem.at(first.source.clone()).at(second.source.clone()));
+    for ways in &SECRETS {
+        let given: Vec<_> = ways.iter().filter_map(|key| Some((*key, settings.get(key)?))).collect();
+        if let [(one, first), (two, second), ..] = given[..] {
+            let what = format!("{one} and {two} exclude each other");
+            let problem = Problem::new(ProblemKind::Conflict, what, "leave one out");
+            problems.push(problem.at(first.source.clone()).at(second.source.clone()));
+        }
     }
     (settings, problems)
 }
@@ -183,5 +183,20 @@ mod tests {
         assert!(found.contains("database.password and database.password_file exclude each other"), "{found}");
         let found = merged(&[("DB_PASSWORD", "hunter2")], &[("database.password_file", "/run/secrets/db")]);
         assert_eq!(found, "database.password_file=/run/secrets/db");
+    }
+
+    #[test]
+    fn one_way_to_give_each_key_of_the_audit_log() {
+        for key in ["master_key", "signing_key"] {
+            let [plain, file] = ["", "_file"].map(|way| format!("audit.{key}{way}"));
+            let found = merged(&[], &[(&plain, "hunter2"), (&file, "/run/secrets/key")]);
+            assert!(found.contains(&format!("{plain} and {file} exclude each other")), "{found}");
+            assert!(!found.contains("hunter2"), "{found}");
+            let variable = format!("DB_AUDIT_{}", key.to_uppercase());
+            let found = merged(&[(&variable, "hunter2")], &[(&file, "/run/secrets/key")]);
+            assert_eq!(found, format!("{file}=/run/secrets/key"));
+        }
+        let both = [("audit.master_key", "a"), ("audit.signing_key_file", "/b"), ("database.password", "c")];
+        assert!(!merged(&[], &both).contains("exclude"), "each has its own");
     }
 }

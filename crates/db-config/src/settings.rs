@@ -1,9 +1,10 @@
 //! The typed settings beside PostgreSQL's own.
 
 use crate::{AccessMode, CacheStore, LogLevel, Pem, RedisMode};
-use db_core::Secret;
+use db_core::{PasswordProvider, Secret};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How many connections there are, and how long each may wait, idle and live.
@@ -53,11 +54,23 @@ pub struct MonitoringConfig {
 }
 
 /// The audit trail.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct AuditConfig {
     /// Whether changes are audited.
     pub enabled: bool,
+    /// Gives the key that wraps the keys of subjects; `None` where none is configured.
+    pub master_key: Option<Arc<dyn PasswordProvider>>,
+    /// Gives the key that signs checkpoints; `None` where none is configured.
+    pub signing_key: Option<Arc<dyn PasswordProvider>>,
+    /// Keys that checkpoints must be signed by, as they were written.
+    pub public_keys: Vec<String>,
+    /// The file that checkpoints are appended to.
+    pub checkpoint_file: Option<PathBuf>,
+    /// Time between two checkpoints.
+    pub checkpoint_every: Duration,
+    /// The folder for events while the database does not take them.
+    pub spool: Option<PathBuf>,
 }
 
 /// What is logged.

@@ -73,7 +73,7 @@ impl Builder {
         self
     }
 
-    /// Who is told of what access rules refuse.
+    /// Who is told of what access rules refuse; with feature `audit` the audit log unless this is called.
     #[cfg(feature = "access")]
     pub fn audit(mut self, sink: Arc<dyn db_core::AuditSink>) -> Self {
         self.audit = Some(sink);
@@ -107,10 +107,18 @@ impl Builder {
         #[cfg(feature = "migrate")]
         let beside = crate::migrations::Beside::new(&config)?;
         let pool = Pool::connect(&connect::pool_config(&config, self.recorder.clone())?).await?;
+        #[cfg(feature = "audit")]
+        let audited = crate::audit::Audited::new(&config, &pool).await?;
         #[cfg(feature = "access")]
         let access = match self.is_unguarded {
             true => None,
-            false => crate::access::Access::open(&config, &pool, self.audit).await?,
+            false => {
+                #[cfg(feature = "audit")]
+                let sink = self.audit.or_else(|| audited.as_ref().map(crate::audit::Audited::sink));
+                #[cfg(not(feature = "audit"))]
+                let sink = self.audit;
+                crate::access::Access::open(&config, &pool, sink).await?
+            }
         };
         #[cfg(feature = "cache")]
         let cached = crate::cache::Cached::new(&config, self.cache, &pool, self.recorder)?;
@@ -124,10 +132,14 @@ impl Builder {
         probes.push(Arc::new(crate::migrations::MigrationsProbe::new(pool.clone(), Arc::clone(&migrations))));
         #[cfg(feature = "cache")]
         probes.push(Arc::new(cached.cache.clone()));
+        #[cfg(feature = "audit")]
+        probes.extend(audited.iter().map(|audited| Arc::clone(&audited.probe)));
         probes.extend(self.probes);
         Ok(Database {
             pool,
             probes,
+            #[cfg(feature = "audit")]
+            audited: Arc::new(audited),
             #[cfg(feature = "access")]
             access: access.map(Arc::new),
             #[cfg(feature = "cache")]

@@ -150,7 +150,10 @@ pub(crate) fn refuse_access(config: &Config) -> Result<(), Error> {
 /// Keys that somebody has set and that nothing in this version reads yet.
 pub(crate) fn unread(config: &Config) -> Vec<&'static str> {
     const UNREAD: &[&str] = &[
+        #[cfg(not(feature = "audit"))]
         "audit.enabled",
+        #[cfg(not(feature = "audit"))]
+        "audit.spool",
         "database.read_replicas",
         "health.enabled",
         "health.interval",

@@ -15,6 +15,8 @@ const CLOSE_GRACE: Duration = Duration::from_secs(10);
 pub struct Database {
     pub(crate) pool: Pool,
     pub(crate) probes: Vec<Arc<dyn Probe>>,
+    #[cfg(feature = "audit")]
+    pub(crate) audited: Arc<Option<crate::audit::Audited>>,
     #[cfg(feature = "access")]
     pub(crate) access: Option<Arc<crate::access::Access>>,
     #[cfg(feature = "cache")]
@@ -94,10 +96,14 @@ impl Database {
         health::check(&self.probes).await
     }
 
-    /// Ends following changes, lends nothing more, waits up to ten seconds for what is lent, and disconnects.
+    /// Ends following changes, stores what is to be audited, lends nothing more, waits up to ten seconds for what is lent, and disconnects.
     pub async fn close(self) {
         #[cfg(feature = "cache")]
         self.cached.stop();
+        #[cfg(feature = "audit")]
+        if let Some(audited) = self.audited.as_ref() {
+            audited.close().await;
+        }
         self.pool.close_within(CLOSE_GRACE).await;
     }
 }

@@ -34,6 +34,20 @@ pub enum Error {
     #[cfg(all(feature = "cache", feature = "query"))]
     #[error("no answer is cached, and none was to be had")]
     Load(#[from] db_cache::LoadError),
+    /// The audit log cannot be kept as the configuration wants it.
+    #[cfg(feature = "audit")]
+    #[error("the audit log cannot be kept")]
+    Audit(#[from] db_security::audit::Error),
+    /// A key that the configuration says where to get cannot be had.
+    #[cfg(feature = "audit")]
+    #[error("{key} cannot be had")]
+    Key {
+        /// Which setting.
+        key: &'static str,
+        /// What its provider says.
+        #[source]
+        source: db_core::BoxError,
+    },
     /// The file of access rules cannot be read.
     #[cfg(feature = "access")]
     #[error("access rules {path:?} cannot be read")]
@@ -88,6 +102,10 @@ impl Classify for Error {
             Self::Migrate(error) => error.retry(),
             #[cfg(feature = "migrate")]
             Self::Password { .. } => Retry::Reconnect,
+            #[cfg(feature = "audit")]
+            Self::Audit(error) => error.retry(),
+            #[cfg(feature = "audit")]
+            Self::Key { .. } => Retry::Reconnect,
             #[cfg(feature = "access")]
             Self::Access { source, .. } => source.retry(),
             #[cfg(feature = "access")]

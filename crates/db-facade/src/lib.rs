@@ -25,6 +25,8 @@
 
 #[cfg(feature = "access")]
 mod access;
+#[cfg(feature = "audit")]
+mod audit;
 mod builder;
 #[cfg(feature = "cache")]
 mod cache;
@@ -58,7 +60,7 @@ pub use db_model;
 pub use db_pool;
 #[cfg(feature = "query")]
 pub use db_query;
-#[cfg(feature = "access")]
+#[cfg(any(feature = "access", feature = "audit"))]
 pub use db_security;
 #[cfg(feature = "tasks")]
 pub use db_tasks;

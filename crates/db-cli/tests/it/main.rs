@@ -1,6 +1,7 @@
 //! The `db` binary as a person or a pipeline runs it.
 
 mod access;
+mod audit;
 mod backup;
 mod backup_environment;
 mod bad_input;

@@ -22,43 +22,65 @@ use std::sync::Arc;
 /// The longest password that a file or a command may give.
 const LONGEST: usize = 64 * 1024;
 
-/// The provider that the settings ask for; `None` when they name no password.
+/// The keys under which a secret may be given: itself, a file, a command.
+pub(crate) const PASSWORD: [&str; 3] =
+    ["database.password", "database.password_file", "database.password_command"];
+pub(crate) const MASTER_KEY: [&str; 3] =
+    ["audit.master_key", "audit.master_key_file", "audit.master_key_command"];
+pub(crate) const SIGNING_KEY: [&str; 3] =
+    ["audit.signing_key", "audit.signing_key_file", "audit.signing_key_command"];
+
+/// The provider that the settings ask for under these keys; `None` when they name no secret.
 ///
 /// # Errors
 /// When this build lacks what the setting needs.
-pub(crate) fn of(settings: &Settings) -> Result<Option<Arc<dyn PasswordProvider>>, Problem> {
+pub(crate) fn of(
+    settings: &Settings,
+    [plain, file, command]: [&'static str; 3],
+) -> Result<Option<Arc<dyn PasswordProvider>>, Problem> {
     let value = |key: &str| settings.get(key).map(|setting| &setting.value);
-    if let Some(Value::Secret(secret)) = value("database.password") {
+    if let Some(Value::Secret(secret)) = value(plain) {
         return Ok(Some(Arc::new(StaticPassword::new(secret.clone()))));
     }
-    if let Some(Value::Path(path)) = value("database.password_file") {
+    if let Some(Value::Path(path)) = value(file) {
         let access = match value("database.password_file_access") {
-            Some(Value::Word(word)) => FileAccess::of(word).unwrap_or(FileAccess::Private),
+            // Keys are always private: they are worth more than one password.
+            Some(Value::Word(word)) if plain == PASSWORD[0] => {
+                FileAccess::of(word).unwrap_or(FileAccess::Private)
+            }
             _ => FileAccess::Private,
         };
         return Ok(Some(Arc::new(FilePassword::new(path.clone(), access))));
     }
-    match settings.get("database.password_command") {
-        Some(setting) => command_of(setting).map(Some),
+    match settings.get(command) {
+        Some(setting) => command_of(setting, command, file).map(Some),
         None => Ok(None),
     }
 }
 
 #[cfg(feature = "command")]
-fn command_of(setting: &Setting) -> Result<Arc<dyn PasswordProvider>, Problem> {
+fn command_of(
+    setting: &Setting,
+    key: &'static str,
+    _file: &str,
+) -> Result<Arc<dyn PasswordProvider>, Problem> {
     let words = if let Value::Command(words) = &setting.value { words.as_slice() } else { &[] };
     let command = CommandPassword::new(words.iter().cloned()).ok_or_else(|| {
         let problem = crate::parse::invalid("names no program", "give a program and its arguments");
-        problem.key("database.password_command").at(setting.source.clone())
+        problem.key(key).at(setting.source.clone())
     })?;
     Ok(Arc::new(command))
 }
 
 #[cfg(not(feature = "command"))]
-fn command_of(setting: &Setting) -> Result<Arc<dyn PasswordProvider>, Problem> {
-    let fix = "build db-config with the cargo feature `command`, or use database.password_file";
+fn command_of(
+    setting: &Setting,
+    key: &'static str,
+    file: &str,
+) -> Result<Arc<dyn PasswordProvider>, Problem> {
+    let fix = format!("build db-config with the cargo feature `command`, or use {file}");
     let problem = crate::parse::invalid("this build runs no commands", fix);
-    Err(problem.key("database.password_command").at(setting.source.clone()))
+    Err(problem.key(key).at(setting.source.clone()))
 }
 
 /// A password as a file or a command gives it: one trailing line break belongs to the medium, not to the password.

@@ -1,6 +1,7 @@
 //! The one table of keys: parsing, unknown names, `explain` and the reference all follow from it.
 
 mod reference;
+mod row;
 mod table;
 
 use crate::hint;

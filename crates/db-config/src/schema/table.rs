@@ -1,47 +1,14 @@
 //! The keys.
 
-use super::{Key, Kind, Name, Zero};
-use crate::span::{Bare, Window};
+use super::{
+    Key, Kind, Name,
+    row::{ms, named, row, s, span, span_or_off},
+};
+use crate::span::Bare;
 use crate::{
     AccessMode, CacheStore, Environment, FileAccess, LogLevel, Profile, RedisMode, SslMode,
     TargetSessionAttrs,
 };
-use std::time::Duration;
-
-const fn named(text: &'static str) -> Name {
-    Name { text, bare: Bare::Refused }
-}
-
-const fn ms(text: &'static str) -> Name {
-    Name { text, bare: Bare::Milliseconds }
-}
-
-const fn s(text: &'static str) -> Name {
-    Name { text, bare: Bare::Seconds }
-}
-
-const fn window(least_ms: u64, most_s: u64) -> Window {
-    Window { least: Duration::from_millis(least_ms), most: Duration::from_secs(most_s) }
-}
-
-const fn span(least_ms: u64, most_s: u64) -> Kind {
-    Kind::Span { zero: Zero::Refused, window: window(least_ms, most_s) }
-}
-
-const fn span_or_off(least_ms: u64, most_s: u64) -> Kind {
-    Kind::Span { zero: Zero::Off, window: window(least_ms, most_s) }
-}
-
-/// One row: canonical name, kind, variables, further paths, documentation.
-const fn row(
-    name: &'static str,
-    kind: Kind,
-    variables: &'static [Name],
-    paths: &'static [Name],
-    doc: &'static str,
-) -> Key {
-    Key { name, kind, variables, paths, doc }
-}
 
 /// Most connections a pool may be told to keep; a PostgreSQL server is long out of memory before.
 const MOST_CONNECTIONS: u32 = 10_000;
@@ -258,6 +225,76 @@ pub(crate) static KEYS: &[Key] = &[
         "whether measurements are kept",
     ),
     row("audit.enabled", Kind::Flag, &[named("DB_ENABLE_AUDIT_LOGGING")], &[], "whether changes are audited"),
+    row(
+        "audit.master_key",
+        Kind::Secret,
+        &[named("DB_AUDIT_MASTER_KEY")],
+        &[],
+        "key that wraps the keys of subjects; 32 bytes in base64 or hexadecimal",
+    ),
+    row(
+        "audit.master_key_file",
+        Kind::Path,
+        &[named("DB_AUDIT_MASTER_KEY_FILE")],
+        &[],
+        "file with the master key; others may not read it",
+    ),
+    row(
+        "audit.master_key_command",
+        Kind::Command,
+        &[named("DB_AUDIT_MASTER_KEY_COMMAND")],
+        &[],
+        "program and arguments (no shell) that print the master key",
+    ),
+    row(
+        "audit.signing_key",
+        Kind::Secret,
+        &[named("DB_AUDIT_SIGNING_KEY")],
+        &[],
+        "key that signs checkpoints, as `db audit keygen` writes it",
+    ),
+    row(
+        "audit.signing_key_file",
+        Kind::Path,
+        &[named("DB_AUDIT_SIGNING_KEY_FILE")],
+        &[],
+        "file with the signing key; others may not read it",
+    ),
+    row(
+        "audit.signing_key_command",
+        Kind::Command,
+        &[named("DB_AUDIT_SIGNING_KEY_COMMAND")],
+        &[],
+        "program and arguments (no shell) that print the signing key",
+    ),
+    row(
+        "audit.public_keys",
+        Kind::Text,
+        &[named("DB_AUDIT_PUBLIC_KEYS")],
+        &[],
+        "keys that checkpoints must be signed by, `<name>+<hash>+<base64>` with commas between",
+    ),
+    row(
+        "audit.checkpoint_file",
+        Kind::Path,
+        &[named("DB_AUDIT_CHECKPOINT_FILE")],
+        &[],
+        "file that checkpoints are appended to; where the database's administrators cannot write",
+    ),
+    row(
+        "audit.checkpoint_every",
+        span(1_000, DAY),
+        &[named("DB_AUDIT_CHECKPOINT_EVERY")],
+        &[],
+        "time between two checkpoints, when the log has grown",
+    ),
+    row(
+        "audit.spool",
+        Kind::Path,
+        &[named("DB_AUDIT_SPOOL")],
+        &[],
+        "folder for events while the database does not take them",
+    ),
     row("logging.enabled", Kind::Flag, &[named("DB_LOGGING_ENABLED")], &[], "whether anything is logged"),
     row(
         "logging.level",

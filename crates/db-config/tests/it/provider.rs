@@ -98,3 +98,42 @@ async fn a_later_layer_replaces_the_way_the_password_is_given() {
     let config = Loader::new().dotenv(&path).env([("DB_PASSWORD", "later")]).load().unwrap();
     assert_eq!(asked(&*config.postgres.password).await.as_deref(), Some("later"));
 }
+
+#[tokio::test]
+async fn the_keys_of_the_audit_log_are_given_as_a_password_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("key");
+    private(&path, "first\n");
+    let config = Loader::new()
+        .env([("DB_AUDIT_MASTER_KEY", "wraps"), ("DB_AUDIT_PUBLIC_KEYS", "a+1+x, b+2+y,")])
+        .set("audit.signing_key_file", path.display().to_string())
+        .load()
+        .unwrap();
+    let audit = &config.audit;
+    assert_eq!(asked(audit.master_key.as_deref().unwrap()).await.as_deref(), Some("wraps"));
+    let signing = audit.signing_key.as_deref().unwrap();
+    assert_eq!(asked(signing).await.as_deref(), Some("first"));
+    private(&path, "second\n");
+    assert_eq!(asked(signing).await.as_deref(), Some("second"));
+    assert_eq!(audit.public_keys, ["a+1+x", "b+2+y"]);
+    assert_eq!(audit.checkpoint_every, std::time::Duration::from_secs(60));
+    assert!(audit.checkpoint_file.is_none() && audit.spool.is_none());
+    let none = Loader::new().load().unwrap().audit;
+    assert!(none.master_key.is_none() && none.signing_key.is_none() && none.public_keys.is_empty());
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_file_with_a_key_is_private_whatever_holds_for_the_password() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("key");
+    private(&path, "hunter2");
+    chmod(&path, 0o644);
+    let config = Loader::new()
+        .set("audit.master_key_file", path.display().to_string())
+        .set("database.password_file_access", "any")
+        .load()
+        .unwrap();
+    let error = config.audit.master_key.unwrap().password().await.unwrap_err().to_string();
+    assert!(error.contains("others may read it") && !error.contains("hunter2"), "{error}");
+}

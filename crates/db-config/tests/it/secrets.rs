@@ -72,7 +72,11 @@ impl Place {
 /// The password in every place where it might be put, rightly or wrongly.
 fn variables(password: &str) -> Vec<Place> {
     let escaped = encoded(password);
-    let mut pairs = vec![("DB_PASSWORD", password.to_owned())];
+    let mut pairs = vec![
+        ("DB_PASSWORD", password.to_owned()),
+        ("DB_AUDIT_MASTER_KEY", password.to_owned()),
+        ("DB_AUDIT_SIGNING_KEY", password.to_owned()),
+    ];
     for part in [password, escaped.as_str()] {
         for url in [
             format!("postgres://u:{part}@h/app"),
@@ -117,6 +121,11 @@ fn variables(password: &str) -> Vec<Place> {
                 "DB_LOG_QUERIES",
                 "DB_READ_REPLICAS",
                 "DB_PASSWORD_COMMAND",
+                "DB_AUDIT_MASTER_KEY",
+                "DB_AUDIT_MASTER_KEY_FILE",
+                "DB_AUDIT_MASTER_KEY_COMMAND",
+                "DB_AUDIT_SIGNING_KEY",
+                "DB_AUDIT_SIGNING_KEY_COMMAND",
                 "DB_TARGET_SESSION_ATTRS",
                 "DB_UNKNOWN",
                 "REDIS_URL",
@@ -142,11 +151,12 @@ fn variables(password: &str) -> Vec<Place> {
 /// A bare word is a good host, database or name, and one that starts with `/` a good program: nobody can tell.
 fn passes_for(name: &str, part: &str, value: &str) -> bool {
     let plain = ["DB_HOST", "DB_NAME", "DB_USER", "DB_APPLICATION_NAME", "DB_OPTIONS", "DB_READ_REPLICAS"];
-    let paths = ["DB_SSL_CA", "DB_SSL_KEY", "DB_PASSWORD_FILE"];
+    let paths = ["DB_SSL_CA", "DB_SSL_KEY", "DB_PASSWORD_FILE", "DB_AUDIT_MASTER_KEY_FILE"];
+    let commands = ["DB_PASSWORD_COMMAND", "DB_AUDIT_MASTER_KEY_COMMAND", "DB_AUDIT_SIGNING_KEY_COMMAND"];
     value == part
         && (plain.contains(&name)
             || paths.contains(&name)
-            || (name == "DB_PASSWORD_COMMAND" && part.trim_start().starts_with('/')))
+            || (commands.contains(&name) && part.trim_start().starts_with('/')))
 }
 
 /// The password inside a file, quoted well and badly.
@@ -171,6 +181,8 @@ fn files(password: &str) -> Vec<Place> {
             ("a.yaml", format!("database:\n  pasword: {quoted}\n")),
             ("a.yaml", format!("{quoted}\n")),
             ("a.yaml", format!("database:\n  read_replicas: [{quoted}, \"u:{MARK}@h\"]\n")),
+            ("a.yaml", format!("audit:\n  master_key: {quoted}\n  signing_key: {quoted}\n")),
+            ("a.yaml", format!("audit:\n  masterkey: {quoted}\n")),
             ("a.toml", format!("[database]\npassword = {quoted}\n")),
             ("a.toml", format!("[database]\npassword = {password}\n")),
             ("a.toml", format!("[database]\npassword = \"{password}\"\nport = 1\n")),

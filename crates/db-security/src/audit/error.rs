@@ -1,6 +1,6 @@
 //! What can go wrong with the audit log.
 
-use super::NoteError;
+use super::{NoteError, TableError};
 use db_core::{Classify, Retry};
 use std::time::Duration;
 
@@ -119,6 +119,41 @@ pub enum Error {
         size: u64,
         /// The first that is there.
         first_leaf: u64,
+    },
+    /// A search that cannot be asked.
+    #[error("a search's {field} cannot be used: {reason}")]
+    Search {
+        /// Which part of it.
+        field: &'static str,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// No cursor of this search.
+    #[error("the cursor is not one of this search: {reason}; begin again without it")]
+    Cursor {
+        /// Why not.
+        reason: &'static str,
+    },
+    /// No path into JSON.
+    #[error("the JSON path `{path}` cannot be followed: {why}")]
+    JsonPath {
+        /// The path.
+        path: String,
+        /// What the server says.
+        why: String,
+    },
+    /// A table cannot be audited so.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// Proofs are of a checkpoint, and there is none.
+    #[error("there is no checkpoint yet that proofs could be of: sign one (`db audit checkpoint`)")]
+    NoCheckpoint,
+    /// An export cannot be written.
+    #[error("the export cannot be written")]
+    Write {
+        /// Why.
+        #[source]
+        source: std::io::Error,
     },
     /// A checkpoint or a key is none.
     #[error(transparent)]

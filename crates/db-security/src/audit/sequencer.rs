@@ -352,6 +352,9 @@ impl Probe for SequencerProbe {
             None => Finding::healthy(NAME),
         };
         match self.look().await {
+            Err(Error::NotThere { .. }) => {
+                Finding::new(NAME, Status::Degraded, "there is no audit log yet; run db migrate up")
+            }
             Err(error) => Finding::new(NAME, Status::Unhealthy, with_causes(&error)),
             Ok((waiting, oldest, size)) => {
                 let finding = finding.with("waiting", &waiting).with("leaves", &size);

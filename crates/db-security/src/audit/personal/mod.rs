@@ -6,9 +6,9 @@ mod erase;
 mod master;
 mod ring;
 
-pub(crate) use cipher::{Sealed, SubjectKey};
+pub(crate) use cipher::{Opened, Sealed, SubjectKey};
 pub(crate) use erase::ERASED;
 pub use erase::{Erasure, erase, replay};
 pub use master::MasterKey;
-pub use ring::{check_master_key, rewrap};
 pub(crate) use ring::{LiveKey, keys_for};
+pub use ring::{check_master_key, rewrap};

@@ -3,6 +3,7 @@
 mod batch;
 mod buffer;
 mod options;
+mod sink;
 mod spool;
 mod store;
 mod ticket;
