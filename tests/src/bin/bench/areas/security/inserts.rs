@@ -1,6 +1,6 @@
-//! Inserts of one row by four connections: into a table that is audited, one that is not, and one that supa_audit watches.
+//! Inserts of one row by four connections: into a table that is audited, one that is not, and one that `supa_audit` watches.
 //!
-//! Its SQL is not ours to keep here: give the path of its file (github.com/supabase/supa_audit) in `CAIRN_BENCH_SUPA_AUDIT`.
+//! Its SQL is not ours to keep here: give the path of its file (`github.com/supabase/supa_audit`) in `CAIRN_BENCH_SUPA_AUDIT`.
 
 use super::LANES;
 use crate::{
