@@ -77,8 +77,18 @@ async fn migrations_go_there_and_back() {
         let all = set(&[NOTES, INDEX, MORE]);
         assert_eq!(done(&pooled.apply(&all).await.expect("applied")), [1, 2, 3]);
         assert!(pooled.apply(&all).await.expect("nothing is left").done.is_empty());
-        let found = status(&mut pooled.conn, &all).await.expect("the history can be read");
-        assert_eq!((found.applied.len(), found.pending.len(), found.deploying), (3, 0, None));
+        // The session that held the lock has been told to end, and may take a moment.
+        let idle = async {
+            loop {
+                let found = status(&mut pooled.conn, &all).await.expect("the history can be read");
+                if found.deploying.is_none() {
+                    return found;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        let found = tokio::time::timeout(Duration::from_secs(20), idle).await.expect("nobody deploys");
+        assert_eq!((found.applied.len(), found.pending.len()), (3, 0));
         let to = RevertTo::Last(1);
         let back = revert(&mut pooled.conn, &all, &to, &pooled.options, &mut |_| {}).await.expect("reverted");
         assert_eq!(done(&back), [3]);
