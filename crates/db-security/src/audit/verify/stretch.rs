@@ -57,11 +57,12 @@ pub(super) async fn read_stretch(
 ) -> Result<Stretch, Error> {
     let mut lease = pool.acquire().await?;
     let (stored, above) = stored(lease.vouched(), from, to).await?;
-    let signed = checkpoints(lease.vouched(), from, to).await?;
+    let (signed, unread) = checkpoints(lease.vouched(), from, to).await?;
     let rows = events(&mut lease, from, to).await?;
     let compared = compare(from, &stored, &above, &rows);
     let mut flaws: Vec<Flaw> =
         compared.wrong_leaves.iter().map(|leaf| Flaw::LeafAltered { leaf: *leaf }).collect();
+    flaws.extend(unread);
     let nodes = nodes(from, &compared.leaves, &above, &mut flaws);
     for two in rows.windows(2) {
         if two[1].sequenced_at < two[0].sequenced_at {
@@ -105,8 +106,8 @@ async fn stored(
     Ok((leaves, above))
 }
 
-/// What is signed at the sizes from one to another, as the database has it. One that cannot be read is a flaw where it is met.
-async fn checkpoints(conn: &mut PgConnection, from: u64, to: u64) -> Result<Signed, Error> {
+/// What is signed at the sizes from one to another, as the database has it. One that cannot be read is a flaw.
+async fn checkpoints(conn: &mut PgConnection, from: u64, to: u64) -> Result<(Signed, Vec<Flaw>), Error> {
     let notes: Vec<(i64, String)> =
         sqlx::query_as("SELECT size, note FROM audit_checkpoints WHERE size > $1 AND size <= $2")
             .bind(signed(from))
@@ -114,13 +115,15 @@ async fn checkpoints(conn: &mut PgConnection, from: u64, to: u64) -> Result<Sign
             .fetch_all(conn)
             .await
             .map_err(Error::while_trying("read checkpoints"))?;
-    let mut signed = Signed::new();
+    let (mut signed, mut unread) = (Signed::new(), Vec::new());
     for (size, note) in notes {
         let size = u64::try_from(size).unwrap_or(0);
-        let checkpoint: SignedCheckpoint = note.parse()?;
-        signed.entry(size).or_default().push(checkpoint);
+        match note.parse::<SignedCheckpoint>() {
+            Ok(checkpoint) => signed.entry(size).or_default().push(checkpoint),
+            Err(error) => unread.push(Flaw::NotSigned { size, why: error.to_string() }),
+        }
     }
-    Ok(signed)
+    Ok((signed, unread))
 }
 
 async fn events(lease: &mut Lease, from: u64, to: u64) -> Result<Vec<Row>, Error> {

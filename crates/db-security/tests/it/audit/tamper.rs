@@ -217,6 +217,9 @@ async fn a_checkpoint_that_nobody_signed_does_not_count() {
             .await
             .expect("verified");
         assert!(matches!(verdict.flaws.as_slice(), [Flaw::NotSigned { size: 9, .. }, ..]), "{verdict:?}");
+        tamper(&pool, "UPDATE audit_checkpoints SET note = 'x'").await;
+        let verdict = verified(&pool).await;
+        assert!(matches!(verdict.flaws.as_slice(), [Flaw::NotSigned { size: 10, .. }]), "{verdict:?}");
     })
     .await;
 }
