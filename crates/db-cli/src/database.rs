@@ -49,7 +49,7 @@ impl Target {
         missing: Missing,
         connections: Option<u32>,
     ) -> Result<Self, Failed> {
-        Self::open_with(args, missing, connections, Database::builder()).await
+        Self::open_with(args, missing, connections, Database::builder().unaudited()).await
     }
 
     /// The same with a builder that knows more than the configuration.
@@ -165,14 +165,20 @@ fn loader(args: &SettingsArgs) -> Loader {
 const DOTENV: &str = ".env";
 
 /// Keys that run a program, or read or write a file.
-const REACHING_OUT: [&str; 8] = [
+const REACHING_OUT: [&str; 14] = [
+    "access.rules",
     "database.password_command",
     "database.password_file",
     "audit.master_key_command",
     "audit.master_key_file",
+    "audit.former_master_key_command",
+    "audit.former_master_key_file",
     "audit.signing_key_command",
     "audit.signing_key_file",
     "audit.checkpoint_file",
+    "audit.checkpoint_webhook",
+    "audit.checkpoint_webhook_command",
+    "audit.checkpoint_webhook_file",
     "audit.spool",
 ];
 

@@ -16,7 +16,7 @@ pub(crate) async fn run(args: &HealthArgs, format: Format) -> Result<Exit, Faile
         Some(folder) => Database::builder().migrations(Migrations::read(folder)?),
         None => Database::builder(),
     };
-    let target = Target::open_with(&args.database, Missing::Refuse, None, builder).await?;
+    let target = Target::open_with(&args.database, Missing::Refuse, None, builder.unaudited()).await?;
     let health = target.database.health().await;
     target.close().await;
     output::print(format, &output::health_json(&health), || render(&health));

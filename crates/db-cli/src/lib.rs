@@ -68,8 +68,9 @@ async fn demo_command(args: &args::DemoArgs, format: output::Format, began: Inst
     if args.fresh {
         database::wipe(&args.database).await?;
     }
+    let (missing, builder) = (database::Missing::Create, db_facade::Database::builder());
     let target =
-        database::Target::open(&args.database, database::Missing::Create, Some(args.connections())).await?;
+        database::Target::open_with(&args.database, missing, Some(args.connections()), builder).await?;
     let signal = stop::Stop::listen()?;
     let report = demo::run(&target, &options, began, signal.requested()).await?;
     target.close().await;

@@ -52,7 +52,9 @@ pub struct Config {
 pub(crate) struct Secrets {
     pub(crate) password: Arc<dyn PasswordProvider>,
     pub(crate) master_key: Option<Arc<dyn PasswordProvider>>,
+    pub(crate) former_master_key: Option<Arc<dyn PasswordProvider>>,
     pub(crate) signing_key: Option<Arc<dyn PasswordProvider>>,
+    pub(crate) checkpoint_webhook: Option<Arc<dyn PasswordProvider>>,
 }
 
 impl Config {
@@ -100,10 +102,13 @@ impl Config {
             monitoring: MonitoringConfig { enabled: typed.flag("monitoring.enabled") },
             audit: AuditConfig {
                 enabled: typed.flag("audit.enabled"),
+                sequence: typed.flag("audit.sequence"),
                 master_key: secrets.master_key,
+                former_master_key: secrets.former_master_key,
                 signing_key: secrets.signing_key,
                 public_keys: list(&typed.text("audit.public_keys").unwrap_or_default()),
                 checkpoint_file: typed.path("audit.checkpoint_file"),
+                checkpoint_webhook: secrets.checkpoint_webhook,
                 checkpoint_every: typed.span("audit.checkpoint_every"),
                 spool: typed.path("audit.spool"),
             },

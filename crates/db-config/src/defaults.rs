@@ -34,6 +34,7 @@ pub(crate) fn defaults(environment: Environment, profile: Profile) -> Vec<(&'sta
         ("health.interval", seconds(30)),
         ("monitoring.enabled", Value::Flag(true)),
         ("audit.enabled", Value::Flag(true)),
+        ("audit.sequence", Value::Flag(true)),
         ("audit.checkpoint_every", seconds(60)),
         ("logging.enabled", Value::Flag(true)),
         ("logging.level", Value::Word(if production_like { "info" } else { "debug" })),

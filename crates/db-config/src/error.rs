@@ -16,8 +16,8 @@ pub enum Error {
         /// At least one, in the order of the layers.
         problems: Vec<Problem>,
     },
-    /// The password file cannot be read.
-    #[error("password file {path:?} cannot be read")]
+    /// The file of a password, or of another secret, cannot be read.
+    #[error("secret file {path:?} cannot be read")]
     PasswordFile {
         /// The file.
         path: PathBuf,
@@ -25,8 +25,8 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
-    /// The password file was read but may not be used.
-    #[error("password file {path:?}: {why}")]
+    /// The file of a password, or of another secret, was read but may not be used.
+    #[error("secret file {path:?}: {why}")]
     PasswordFileRefused {
         /// The file.
         path: PathBuf,

@@ -1,7 +1,7 @@
 //! What holds and why: every value with its source, and what two configurations do not share.
 
 use crate::merge::Settings;
-use crate::schema::KEYS;
+use crate::schema::keys;
 use std::fmt;
 
 /// Every key with its value and source. Its `Display` is a table in plain text.
@@ -77,7 +77,7 @@ pub(crate) fn explain(settings: &Settings) -> Explanation {
         source: settings.get(key.name).map(|setting| setting.source.to_string()),
         doc: key.doc,
     };
-    Explanation { rows: KEYS.iter().filter(|key| !key.is_compound()).map(row).collect() }
+    Explanation { rows: keys().filter(|key| !key.is_compound()).map(row).collect() }
 }
 
 pub(crate) fn diff(before: &Settings, after: &Settings) -> Vec<Change> {
@@ -93,5 +93,5 @@ pub(crate) fn diff(before: &Settings, after: &Settings) -> Vec<Change> {
         before_source: before.get(key.name).map(|setting| setting.source.to_string()),
         after_source: after.get(key.name).map(|setting| setting.source.to_string()),
     };
-    KEYS.iter().filter(differing).map(change).collect()
+    keys().filter(differing).map(change).collect()
 }

@@ -138,11 +138,14 @@ impl Loader {
         let mut found = |secret: Result<_, Problem>| secret.map_err(|problem| problems.push(problem)).ok();
         let password = found(self.provider(&settings).map(Some)).flatten();
         let master_key = found(provider::of(&settings, provider::MASTER_KEY)).flatten();
+        let former_master_key = found(provider::of(&settings, provider::FORMER_MASTER_KEY)).flatten();
         let signing_key = found(provider::of(&settings, provider::SIGNING_KEY)).flatten();
+        let checkpoint_webhook = found(provider::of(&settings, provider::CHECKPOINT_WEBHOOK)).flatten();
         match password {
-            Some(password) if problems.is_empty() => {
-                Ok(Config::new(settings, Secrets { password, master_key, signing_key }))
-            }
+            Some(password) if problems.is_empty() => Ok(Config::new(
+                settings,
+                Secrets { password, master_key, former_master_key, signing_key, checkpoint_webhook },
+            )),
             _ => Err(Error::Invalid { problems }),
         }
     }

@@ -12,7 +12,13 @@ use std::collections::BTreeMap;
 const DEFAULT_OVERFLOW: u32 = 10;
 
 /// The three ways to give each secret; the latest layer's wins, so they exclude each other.
-const SECRETS: [[&str; 3]; 3] = [provider::PASSWORD, provider::MASTER_KEY, provider::SIGNING_KEY];
+const SECRETS: [[&str; 3]; 5] = [
+    provider::PASSWORD,
+    provider::MASTER_KEY,
+    provider::FORMER_MASTER_KEY,
+    provider::SIGNING_KEY,
+    provider::CHECKPOINT_WEBHOOK,
+];
 
 /// A value with where it came from.
 #[derive(Clone, Debug)]
@@ -186,8 +192,8 @@ mod tests {
     }
 
     #[test]
-    fn one_way_to_give_each_key_of_the_audit_log() {
-        for key in ["master_key", "signing_key"] {
+    fn one_way_to_give_each_secret_of_the_audit_log() {
+        for key in ["master_key", "former_master_key", "signing_key", "checkpoint_webhook"] {
             let [plain, file] = ["", "_file"].map(|way| format!("audit.{key}{way}"));
             let found = merged(&[], &[(&plain, "hunter2"), (&file, "/run/secrets/key")]);
             assert!(found.contains(&format!("{plain} and {file} exclude each other")), "{found}");

@@ -59,14 +59,20 @@ pub struct MonitoringConfig {
 pub struct AuditConfig {
     /// Whether changes are audited.
     pub enabled: bool,
+    /// Whether this process gives events their places and signs.
+    pub sequence: bool,
     /// Gives the key that wraps the keys of subjects; `None` where none is configured.
     pub master_key: Option<Arc<dyn PasswordProvider>>,
+    /// Gives the key that was the master key before it was rotated; opens what lies in the spool from then.
+    pub former_master_key: Option<Arc<dyn PasswordProvider>>,
     /// Gives the key that signs checkpoints; `None` where none is configured.
     pub signing_key: Option<Arc<dyn PasswordProvider>>,
     /// Keys that checkpoints must be signed by, as they were written.
     pub public_keys: Vec<String>,
     /// The file that checkpoints are appended to.
     pub checkpoint_file: Option<PathBuf>,
+    /// Gives the address that checkpoints are posted to; `None` where none is configured.
+    pub checkpoint_webhook: Option<Arc<dyn PasswordProvider>>,
     /// Time between two checkpoints.
     pub checkpoint_every: Duration,
     /// The folder for events while the database does not take them.

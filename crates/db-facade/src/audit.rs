@@ -1,12 +1,12 @@
 //! The audit log behind the handle: a writer for what the program does, and the task that gives events their places.
 
 use crate::{Database, Error};
-use db_config::Config;
+use db_config::{AuditConfig, Config};
 use db_core::{PasswordProvider, Probe};
 use db_pool::Pool;
 use db_security::audit::{
-    self, AuditWriter, CheckpointSigner, FileWitness, MasterKey, Sequencer, SequencerOptions, WriterOptions,
-    check_master_key,
+    self, AuditWriter, CheckpointSigner, FileWitness, MasterKey, Sequencer, SequencerOptions, Witness,
+    WriterOptions, check_master_key,
 };
 use parking_lot::Mutex;
 use std::{sync::Arc, time::Duration};
@@ -18,7 +18,7 @@ const CLOSE: Duration = Duration::from_secs(5);
 pub(crate) struct Audited {
     writer: AuditWriter,
     sequencer: Mutex<Option<Sequencer>>,
-    pub(crate) probe: Arc<dyn Probe>,
+    pub(crate) probes: Vec<Arc<dyn Probe>>,
 }
 
 impl Audited {
@@ -40,20 +40,23 @@ impl Audited {
             writing = writing.master_key(master.clone());
             sequencing = sequencing.master_key(master);
         }
+        if let Some(text) = secret("audit.former_master_key", audit.former_master_key.as_deref()).await? {
+            writing = writing.former_master_key(MasterKey::parse(&text)?);
+        }
         if let Some(text) = secret("audit.signing_key", audit.signing_key.as_deref()).await? {
             let signer = CheckpointSigner::parse(&text).map_err(audit::Error::from)?;
             sequencing = sequencing.signer(signer).checkpoint_every(audit.checkpoint_every);
         }
-        if let Some(path) = &audit.checkpoint_file {
-            sequencing = sequencing.witness(Arc::new(FileWitness::new(path)));
+        for witness in witnesses(audit).await? {
+            sequencing = sequencing.witness(witness);
         }
         if let Some(folder) = &audit.spool {
             writing = writing.spool(folder);
         }
         let writer = AuditWriter::start(pool.clone(), &writing)?;
-        let sequencer = Sequencer::start(pool.clone(), &sequencing);
-        let probe = sequencer.probe();
-        Ok(Some(Self { writer, sequencer: Mutex::new(Some(sequencer)), probe }))
+        let sequencer = audit.sequence.then(|| Sequencer::start(pool.clone(), &sequencing));
+        let probes = sequencer.as_ref().map(Sequencer::probe).into_iter().chain([writer.probe()]).collect();
+        Ok(Some(Self { writer, sequencer: Mutex::new(sequencer), probes }))
     }
 
     /// Takes what access rules refuse, and whatever else is told by that seam.
@@ -78,6 +81,37 @@ impl Audited {
             tracing::warn!("audit events wait for their places until the next start");
         }
     }
+}
+
+/// Whom the configuration has keep checkpoints: a file (`audit.checkpoint_file`), a web server (`audit.checkpoint_webhook`).
+///
+/// # Errors
+/// When the address of the web server cannot be had or is none, or this build knows no web servers.
+///
+/// # Cancel safety
+/// Nothing is kept of what was asked.
+pub async fn witnesses(audit: &AuditConfig) -> Result<Vec<Arc<dyn Witness>>, Error> {
+    let mut witnesses: Vec<Arc<dyn Witness>> = Vec::new();
+    if let Some(path) = &audit.checkpoint_file {
+        witnesses.push(Arc::new(FileWitness::new(path)));
+    }
+    if let Some(address) = secret("audit.checkpoint_webhook", audit.checkpoint_webhook.as_deref()).await? {
+        witnesses.push(webhook(&address)?);
+    }
+    Ok(witnesses)
+}
+
+#[cfg(feature = "audit-webhook")]
+fn webhook(address: &db_core::Secret) -> Result<Arc<dyn Witness>, Error> {
+    let witness = audit::WebhookWitness::parse(address);
+    witness.map(|witness| Arc::new(witness) as _).map_err(|source| Error::Webhook(source.into()))
+}
+
+#[cfg(not(feature = "audit-webhook"))]
+fn webhook(_: &db_core::Secret) -> Result<Arc<dyn Witness>, Error> {
+    Err(Error::Webhook(
+        "this build posts nothing: build db-facade with the cargo feature `audit-webhook`".into(),
+    ))
 }
 
 async fn secret(

@@ -22,6 +22,8 @@ pub struct Builder {
     audit: Option<Arc<dyn db_core::AuditSink>>,
     #[cfg(feature = "access")]
     is_unguarded: bool,
+    #[cfg(feature = "audit")]
+    is_unaudited: bool,
 }
 
 impl Builder {
@@ -38,6 +40,8 @@ impl Builder {
             audit: None,
             #[cfg(feature = "access")]
             is_unguarded: false,
+            #[cfg(feature = "audit")]
+            is_unaudited: false,
         }
     }
 
@@ -87,6 +91,14 @@ impl Builder {
         self
     }
 
+    /// Starts neither a writer of audit events nor what gives them their places, whatever the configuration says: for programs that
+    /// look after the database, and end before either would be worth its while. What triggers note is noted nevertheless.
+    #[cfg(feature = "audit")]
+    pub fn unaudited(mut self) -> Self {
+        self.is_unaudited = true;
+        self
+    }
+
     /// Connects, and reads the access rules where there are any.
     ///
     /// # Errors
@@ -108,7 +120,10 @@ impl Builder {
         let beside = crate::migrations::Beside::new(&config)?;
         let pool = Pool::connect(&connect::pool_config(&config, self.recorder.clone())?).await?;
         #[cfg(feature = "audit")]
-        let audited = crate::audit::Audited::new(&config, &pool).await?;
+        let audited = match self.is_unaudited {
+            true => None,
+            false => crate::audit::Audited::new(&config, &pool).await?,
+        };
         #[cfg(feature = "access")]
         let access = match self.is_unguarded {
             true => None,
@@ -133,7 +148,7 @@ impl Builder {
         #[cfg(feature = "cache")]
         probes.push(Arc::new(cached.cache.clone()));
         #[cfg(feature = "audit")]
-        probes.extend(audited.iter().map(|audited| Arc::clone(&audited.probe)));
+        probes.extend(audited.iter().flat_map(|audited| audited.probes.clone()));
         probes.extend(self.probes);
         Ok(Database {
             pool,

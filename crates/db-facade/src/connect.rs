@@ -151,7 +151,21 @@ pub(crate) fn refuse_access(config: &Config) -> Result<(), Error> {
 pub(crate) fn unread(config: &Config) -> Vec<&'static str> {
     const UNREAD: &[&str] = &[
         #[cfg(not(feature = "audit"))]
+        "audit.checkpoint_every",
+        #[cfg(not(feature = "audit"))]
+        "audit.checkpoint_file",
+        #[cfg(not(feature = "audit"))]
+        "audit.checkpoint_webhook",
+        #[cfg(not(feature = "audit"))]
         "audit.enabled",
+        #[cfg(not(feature = "audit"))]
+        "audit.former_master_key",
+        #[cfg(not(feature = "audit"))]
+        "audit.master_key",
+        #[cfg(not(feature = "audit"))]
+        "audit.sequence",
+        #[cfg(not(feature = "audit"))]
+        "audit.signing_key",
         #[cfg(not(feature = "audit"))]
         "audit.spool",
         "database.read_replicas",

@@ -48,6 +48,10 @@ pub enum Error {
         #[source]
         source: db_core::BoxError,
     },
+    /// The web server that checkpoints are to be posted to cannot be asked.
+    #[cfg(feature = "audit")]
+    #[error("audit.checkpoint_webhook cannot be used")]
+    Webhook(#[source] db_core::BoxError),
     /// The file of access rules cannot be read.
     #[cfg(feature = "access")]
     #[error("access rules {path:?} cannot be read")]
@@ -106,6 +110,8 @@ impl Classify for Error {
             Self::Audit(error) => error.retry(),
             #[cfg(feature = "audit")]
             Self::Key { .. } => Retry::Reconnect,
+            #[cfg(feature = "audit")]
+            Self::Webhook(_) => Retry::Never,
             #[cfg(feature = "access")]
             Self::Access { source, .. } => source.retry(),
             #[cfg(feature = "access")]

@@ -41,6 +41,8 @@ mod query;
 
 #[cfg(feature = "access")]
 pub use access::{access_rules, access_source};
+#[cfg(feature = "audit")]
+pub use audit::witnesses;
 pub use builder::Builder;
 pub use database::Database;
 pub use error::Error;

@@ -274,8 +274,8 @@ impl Pool {
     /// that this is called on. Cheap to make and to clone; the other handles go on without.
     ///
     /// Setting them takes one round trip, after the connection was acquired. In a transaction that the pool begins they hold
-    /// until its end, which costs nothing more; elsewhere the session is [`Reset`] in the background when the
-    /// lease ends, however it ends. What the settings are for must not be able to change them: whoever runs SQL of
+    /// until its end, elsewhere until the session is reset. It is [`Reset`] in the background when the lease ends, however it
+    /// ends, after a transaction too: a function that was called in it may have set more, and for longer. What the settings are for must not be able to change them: whoever runs SQL of
     /// their own on the lease may set others, or act as the login again.
     ///
     /// What a session has planned for one role it forgets before another works in it, as a plan would not ask again whether

@@ -177,7 +177,8 @@ pub(crate) async fn dress(lease: &mut Lease, settings: &SessionSettings) -> Resu
     apply(lease, settings, Scope::Session { backend: identity.pid }).await
 }
 
-/// Puts the settings into the transaction that is open; its end takes them away.
+/// Puts the settings into the transaction that is open; its end takes them away. What whoever works in it has set for longer
+/// goes with the reset after the lease: a function may do that unseen, and the next to have the session may be another.
 ///
 /// # Cancel safety
 /// Cut, the transaction must be rolled back.
@@ -188,6 +189,7 @@ pub(crate) async fn dress_transaction(lease: &mut Lease, settings: &SessionSetti
     if !plans_serve(lease, role) || is_shared && role.is_some() {
         forget_plans(lease, role).await?;
     }
+    lease.mark();
     apply(lease, settings, Scope::Transaction).await
 }
 

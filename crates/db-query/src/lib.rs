@@ -156,7 +156,7 @@ pub use select::{Group, Select, cube, rollup};
 pub use source::{Arrays, Row, Source, ValueRows, lateral, rows_of, subquery, table_as, unnest, values};
 pub use sql_type::SqlType;
 pub use statement::Statement;
-pub use touch::{Access, Columns, Touch};
+pub use touch::{Access, Columns, Qualified, Touch};
 pub use update::Update;
 pub use window::{Bound, Window, WindowSpec, window};
 pub use with::{Cte, cte};

@@ -89,7 +89,8 @@ pub struct Rows<'a, E> {
     columns: &'a [&'a str],
 }
 
-/// Rows that a function gives: `function(..) AS alias (columns)`. Without columns they keep the function's.
+/// Rows that a function gives: `function(..) AS alias (columns)`. Without columns they keep the function's,
+/// which nobody here knows: access rules then refuse `alias.column`.
 pub fn rows_of<'a, E: Expr>(
     function: Operand<E>,
     alias: &'a str,
@@ -107,10 +108,10 @@ impl<E: Expr> Source for Rows<'_, E> {
     }
 }
 
-fn write_names(columns: &[&str], writer: &mut Writer) {
+fn write_names<N: AsRef<str>>(columns: &[N], writer: &mut Writer) {
     for (position, column) in columns.iter().enumerate() {
         writer.push(if position == 0 { " (" } else { ", " });
-        writer.plain_name(column, Role::Other);
+        writer.plain_name(column.as_ref(), Role::Given);
     }
     if !columns.is_empty() {
         writer.push(")");
@@ -134,7 +135,7 @@ pub fn unnest<F: FnOnce(&mut Arrays<'_>)>(alias: &str, fill: F) -> Unnest<'_, F>
 #[derive(Debug)]
 pub struct Arrays<'w> {
     writer: &'w mut Writer,
-    names: String,
+    names: Vec<String>,
     rows: Option<usize>,
 }
 
@@ -164,23 +165,20 @@ impl Arrays<'_> {
     fn begin(&mut self, name: &str, length: usize) {
         if self.rows.is_some() {
             self.writer.push(", ");
-            self.names.push_str(", ");
         }
         let rows = *self.rows.get_or_insert(length);
         if rows != length {
             // PostgreSQL would fill up the shorter one with NULLs.
             self.writer.fail(BuildError::RowLength { row: 1, values: length, columns: rows });
         }
-        if let Err(error) = crate::ident::write(name, crate::ident::Dots::Belong, &mut self.names) {
-            self.writer.fail(error);
-        }
+        self.names.push(name.to_owned());
     }
 }
 
 impl<F: FnOnce(&mut Arrays<'_>)> Source for Unnest<'_, F> {
     fn write_source(self, writer: &mut Writer) {
         writer.push("unnest(");
-        let mut arrays = Arrays { writer, names: String::new(), rows: None };
+        let mut arrays = Arrays { writer, names: Vec::new(), rows: None };
         (self.fill)(&mut arrays);
         let Arrays { writer, names, rows } = arrays;
         if rows.is_none() {
@@ -188,10 +186,7 @@ impl<F: FnOnce(&mut Arrays<'_>)> Source for Unnest<'_, F> {
         }
         writer.push(") AS ");
         writer.plain_name(self.alias, Role::Derived);
-        writer.push(" (");
-        // Names that `column` quoted.
-        writer.state().text.push_str(&names);
-        writer.push(")");
+        write_names(&names, writer);
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::{
     BuildError,
     catalogue::Table,
-    touch::{Survey, Touch, functions},
+    touch::{Qualified, Survey, Touch, functions},
     writer::State,
 };
 use sqlx::{
@@ -74,7 +74,17 @@ impl Statement {
         Survey::of(&self.state).touches()
     }
 
-    /// The functions that it calls by name.
+    /// What it [touches](Self::touches), and the columns that it names by what they are of: whoever decides by functions has to
+    /// look whether those columns are there, for where one is not, PostgreSQL calls a function of that name.
+    #[must_use]
+    pub fn touches_and_qualified(&self) -> (Vec<Touch>, Vec<Qualified>) {
+        let survey = Survey::of(&self.state);
+        let qualified = survey.qualified();
+        (survey.touches(), qualified)
+    }
+
+    /// The functions that it calls by name. `table.name` may call one too, see
+    /// [`touches_and_qualified`](Self::touches_and_qualified).
     #[must_use]
     pub fn functions(&self) -> BTreeSet<String> {
         functions(&self.state)

@@ -4,9 +4,11 @@
 //! asks, so that a statement nobody asks about pays for nothing.
 
 mod places;
+mod qualified;
 mod span;
 
 use crate::writer::State;
+pub use qualified::Qualified;
 pub(crate) use span::{Role, Span};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -83,6 +85,8 @@ pub(crate) struct Cte {
     pub(crate) body: u8,
     /// Whether the body may name itself.
     pub(crate) recursive: bool,
+    /// The names that its columns were given.
+    pub(crate) columns: Vec<String>,
 }
 
 /// A subquery in FROM.
@@ -101,6 +105,10 @@ pub(crate) struct Named {
     pub(crate) column: String,
     /// Whether it may also be of a subquery or common table expression.
     pub(crate) open: bool,
+    /// What stands before it, empty where nothing does.
+    qualifier: Vec<String>,
+    /// Where it stands.
+    scope: u8,
 }
 
 /// The tables and functions of a statement.
@@ -282,7 +290,13 @@ impl<'s> Survey<'s> {
             let whole = self.items.iter().any(|item| {
                 qualifier.is_empty() && self.sees(scope, item.scope) && item.answers_to(&[column.to_owned()])
             });
-            let named = Named { tables: tables.clone(), column: column.to_owned(), open: open || whole };
+            let named = Named {
+                tables: tables.clone(),
+                column: column.to_owned(),
+                open: open || whole,
+                qualifier: qualifier.to_vec(),
+                scope,
+            };
             self.named.push(named);
         }
         for table in tables {
@@ -303,8 +317,13 @@ impl<'s> Survey<'s> {
         };
         let table = target.name.join(".");
         if let Some(column) = column {
-            let named = Named { tables: vec![table.clone()], column: column.to_owned(), open: false };
-            self.named.push(named);
+            self.named.push(Named {
+                tables: vec![table.clone()],
+                column: column.to_owned(),
+                open: false,
+                qualifier: target.name.clone(),
+                scope,
+            });
         }
         self.note((table, Access::Read), column);
         true
@@ -315,8 +334,13 @@ impl<'s> Survey<'s> {
         if let Some(target) = self.items.iter().find(|item| item.scope == scope) {
             let table = target.name.join(".");
             if let Some(column) = column {
-                let named = Named { tables: vec![table.clone()], column: column.to_owned(), open: false };
-                self.named.push(named);
+                self.named.push(Named {
+                    tables: vec![table.clone()],
+                    column: column.to_owned(),
+                    open: false,
+                    qualifier: Vec::new(),
+                    scope,
+                });
             }
             self.note((table, access), column);
         }

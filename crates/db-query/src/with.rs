@@ -97,7 +97,13 @@ pub(crate) fn write<Q: Query>(
     let state = writer.state();
     // The body is the next scope to be opened.
     let body = u8::try_from(state.parents.len()).unwrap_or(u8::MAX);
-    let mark = Mark { name: cte.name.to_owned(), scope: state.scope, body, recursive: cte.recursive };
+    let mark = Mark {
+        name: cte.name.to_owned(),
+        scope: state.scope,
+        body,
+        recursive: cte.recursive,
+        columns: cte.columns.iter().map(|column| (*column).to_owned()).collect(),
+    };
     state.ctes.push(mark);
     writer.nested(build);
     writer.push(")");

@@ -27,6 +27,7 @@ mod pub_sub;
 mod recorded;
 mod server;
 mod time;
+mod webhook;
 
 pub use fault::{Proxy, Traffic};
 pub use fresh::{FreshDb, Verdict, empty_db, fresh_db};
@@ -36,3 +37,4 @@ pub use pub_sub::pub_sub_conforms;
 pub use recorded::{Measurement, Recorded};
 pub use server::server_url;
 pub use time::{elapse, eventually};
+pub use webhook::{Asked, Webhook};

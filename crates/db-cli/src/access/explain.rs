@@ -8,7 +8,8 @@ use crate::{
 };
 use chrono::Utc;
 use db_facade::db_security::access::{
-    Decision, Effect, Explanation, NotUnderstood, Request, Rows, RuleTold, Subject, TableRows, read_sql,
+    Decision, Effect, Explanation, NotUnderstood, RawTouches, Request, Rows, RuleTold, Subject, TableRows,
+    read_sql,
 };
 use serde_json::{Value, json};
 
@@ -16,13 +17,13 @@ pub(super) async fn run(args: &ExplainArgs, format: Format) -> Result<Exit, Fail
     let subject = args.attributes.iter().try_fold(Subject::new(&args.role), |subject, (name, value)| {
         subject.with(name, value).map_err(|problem| Failed::usage(problem.to_string()))
     })?;
-    let read = match read_sql(&args.sql) {
+    let read = match read_sql(&args.sql).and_then(RawTouches::alone) {
         Ok(read) => read,
         Err(error) => return Ok(not_understood(&error, format)),
     };
     let truncates: Vec<String> = read.truncates.into_iter().collect();
     let definitions: Vec<String> = read.administers.into_iter().collect();
-    let request = Request::new(&read.touches).functions(&read.functions);
+    let request = Request::new(&read.touches).functions(&read.functions).qualified(&read.qualified);
     let request = request.admin(&truncates).definitions(&definitions);
     let work = with_policy(&args.rules, async |_, policy| Ok(policy.explain(&subject, &request, Utc::now())));
     let Some(explained) = unless_stopped("nothing was changed", Box::pin(work)).await? else {

@@ -73,10 +73,10 @@ pub(crate) enum AuditAction {
         after_help = "Examples:\n  DATABASE_URL=postgres://sequencer@db/app db audit run\n\nFor deployments that give this a role of \
         its own. Any number may run: one of them works."
     )]
-    Run(DatabaseArgs),
+    Run(SequenceArgs),
     /// Give the events that wait their places, once
     #[command(after_help = "Examples:\n  db audit sequence")]
-    Sequence(DatabaseArgs),
+    Sequence(SequenceArgs),
     /// Sign what the log is now, and print the checkpoint
     #[command(after_help = "Examples:\n  db audit checkpoint >> checkpoints")]
     Checkpoint(DatabaseArgs),
@@ -129,6 +129,15 @@ pub(crate) struct EnableArgs {
     pub(crate) by: ByArgs,
     #[command(flatten)]
     pub(crate) database: DatabaseArgs,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct SequenceArgs {
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+    /// Go on though the server's clock is behind the log, or far ahead of this machine's: events keep the last one's time
+    #[arg(long)]
+    pub(crate) despite_clock: bool,
 }
 
 /// Who does it, as the log has it.

@@ -1,6 +1,6 @@
 //! `db audit run`, `sequence` and `checkpoint`.
 
-use super::{at, keys};
+use super::{args::SequenceArgs, at, keys};
 use crate::{
     Exit, Failed,
     args::DatabaseArgs,
@@ -10,28 +10,36 @@ use crate::{
 };
 use db_core::with_causes;
 use db_security::audit::{
-    CheckpointSigner, FileWitness, Sequenced, Sequencer, SequencerOptions, SequencerStats, SignedCheckpoint,
-    Witness as _, last_checkpoint, sequence, status,
+    CheckpointSigner, Sequenced, Sequencer, SequencerOptions, SequencerStats, SignedCheckpoint,
+    last_checkpoint, sequence, sequence_despite_clock, status,
 };
 use serde_json::json;
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
+use tokio::time::{Instant, timeout};
 
 /// Events in one transaction.
 const BATCH: u32 = 10_000;
 /// How often is said what was done.
 const TOLD_EVERY: Duration = Duration::from_secs(5);
+/// How long to wait for another process that has the log in hand, and how often to look.
+const ELSEWHERE: Duration = Duration::from_secs(10);
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 const END_WITHIN: Duration = Duration::from_secs(30);
+const KEEP_WITHIN: Duration = Duration::from_secs(10);
 
-pub(super) async fn run(args: &DatabaseArgs, format: Format) -> Result<Exit, Failed> {
-    let target = Target::open(args, Missing::Refuse, None).await?;
-    let outcome = work(&target, format).await;
+pub(super) async fn run(args: &SequenceArgs, format: Format) -> Result<Exit, Failed> {
+    let target = Target::open(&args.database, Missing::Refuse, None).await?;
+    let outcome = work(&target, args.despite_clock, format).await;
     target.close().await;
     outcome
 }
 
-async fn work(target: &Target, format: Format) -> Result<Exit, Failed> {
+async fn work(target: &Target, despite_clock: bool, format: Format) -> Result<Exit, Failed> {
     let stop = Stop::listen()?;
     let mut options = SequencerOptions::new().checkpoint_every(target.audit.checkpoint_every);
+    if despite_clock {
+        options = options.despite_clock();
+    }
     if let Some(master) = keys::master(&target.audit).await? {
         options = options.master_key(master);
     } else {
@@ -42,8 +50,8 @@ async fn work(target: &Target, format: Format) -> Result<Exit, Failed> {
     } else {
         output::tell("no signing key is configured: no checkpoints are signed");
     }
-    if let Some(path) = &target.audit.checkpoint_file {
-        options = options.witness(Arc::new(FileWitness::new(path)));
+    for witness in db_facade::witnesses(&target.audit).await? {
+        options = options.witness(witness);
     }
     let mut lease = target.database.pool().acquire().await?;
     let there = status(&mut lease).await?;
@@ -88,14 +96,17 @@ fn tell(format: Format, told: &mut SequencerStats, now: SequencerStats) {
     let object = json!({
         "moved": now.moved - told.moved,
         "repeated": now.repeated - told.repeated,
+        "erased": now.erased - told.erased,
+        "refused": now.refused - told.refused,
         "checkpoints": now.checkpoints - told.checkpoints,
         "unkept": now.unkept - told.unkept,
     });
     output::print(format, &object, || {
         format!(
-            "{} events got their places, {} were there already; {} checkpoints signed, {} not kept by a witness",
+            "{} events got their places, {} were there already, {} were put aside; {} checkpoints signed, {} not kept by a witness",
             now.moved - told.moved,
             now.repeated - told.repeated,
+            now.refused - told.refused,
             now.checkpoints - told.checkpoints,
             now.unkept - told.unkept
         )
@@ -103,16 +114,27 @@ fn tell(format: Format, told: &mut SequencerStats, now: SequencerStats) {
     *told = now;
 }
 
-pub(super) async fn once(args: &DatabaseArgs, format: Format) -> Result<Exit, Failed> {
-    at(args, "what was moved has its place, and the rest waits", async |target| {
+pub(super) async fn once(args: &SequenceArgs, format: Format) -> Result<Exit, Failed> {
+    at(&args.database, "what was moved has its place, and the rest waits", async |target| {
         let master = keys::master(&target.audit).await?;
-        let (mut moved, mut again) = (0, 0);
+        let (mut moved, mut again, mut is_elsewhere) = (0, 0, false);
+        let patience = Instant::now() + ELSEWHERE;
         loop {
             let mut tx = target.database.pool().begin().await?;
-            let done = sequence(&mut tx, master.as_ref(), BATCH).await?;
+            let done = if args.despite_clock {
+                sequence_despite_clock(&mut tx, master.as_ref(), BATCH).await?
+            } else {
+                sequence(&mut tx, master.as_ref(), BATCH).await?
+            };
             let Sequenced::Moved { events, repeated, is_drained, .. } = done else {
-                output::tell("another process gives events their places right now");
-                break;
+                tx.rollback().await?;
+                is_elsewhere = Instant::now() >= patience;
+                if is_elsewhere {
+                    output::tell("another process gives events their places right now");
+                    break;
+                }
+                tokio::time::sleep(LOOK_AGAIN).await;
+                continue;
             };
             tx.commit().await?;
             moved += events;
@@ -123,14 +145,17 @@ pub(super) async fn once(args: &DatabaseArgs, format: Format) -> Result<Exit, Fa
         }
         let mut lease = target.database.pool().acquire().await?;
         let now = status(&mut lease).await?;
-        let object = json!({ "moved": moved, "repeated": again, "size": now.size, "waiting": now.waiting, "unsealed": now.unsealed });
+        let object = json!({ "moved": moved, "repeated": again, "size": now.size, "waiting": now.waiting, "unsealed": now.unsealed, "refused": now.refused });
         output::print(format, &object, || {
             format!("{moved} events got their places; the log has {}, and {} wait", now.size, now.waiting)
         });
         if now.unsealed > 0 && master.is_none() {
             output::tell(&format!("{} events wait for a master key, as they hold what is personal", now.unsealed));
         }
-        Ok(Exit::Done)
+        if now.refused > 0 {
+            output::tell(&format!("{} events were put aside, as they cannot be moved; `db audit status` says why", now.refused));
+        }
+        Ok(if is_elsewhere || now.refused > 0 { Exit::No } else { Exit::Done })
     })
     .await
 }
@@ -161,7 +186,7 @@ pub(super) async fn checkpoint(args: &DatabaseArgs, format: Format) -> Result<Ex
     .await
 }
 
-/// Signs what the log is now, where it has grown, and has the configured file keep it.
+/// Signs what the log is now, where it has grown, and has the configured witnesses keep it.
 pub(super) async fn sign(
     target: &Target,
     signer: &CheckpointSigner,
@@ -169,11 +194,18 @@ pub(super) async fn sign(
     let mut tx = target.database.pool().begin().await?;
     let signed = db_security::audit::checkpoint(&mut tx, signer).await?;
     tx.commit().await?;
-    if let (Some(signed), Some(path)) = (&signed, &target.audit.checkpoint_file) {
-        let kept = FileWitness::new(path).keep(signed).await;
-        kept.map_err(|error| {
-            Failed::new(format!("signed, but {} has not kept it: {}", path.display(), with_causes(&*error)))
-        })?;
+    if let Some(signed) = &signed {
+        for witness in db_facade::witnesses(&target.audit).await? {
+            let kept = timeout(KEEP_WITHIN, witness.keep(signed)).await;
+            let kept = kept.unwrap_or_else(|_| Err(format!("it took more than {KEEP_WITHIN:?}").into()));
+            kept.map_err(|error| {
+                Failed::new(format!(
+                    "signed, but {} has not kept it: {}",
+                    witness.name(),
+                    with_causes(&*error)
+                ))
+            })?;
+        }
     }
     Ok(signed)
 }

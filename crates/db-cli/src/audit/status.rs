@@ -36,6 +36,9 @@ fn render(status: &LogStatus) -> String {
         .waiting_since
         .map_or_else(String::new, |since| format!(", the first since {}", since.to_rfc3339()));
     line("waiting", format!("{}{since}; {} of them for a master key", status.waiting, status.unsealed));
+    if let Some(why) = &status.refused_for {
+        line("put aside", format!("{} events cannot be moved: {why} (audit_inbox.refused)", status.refused));
+    }
     match status.signed_size {
         None => line("checkpoint", "none was signed".to_owned()),
         Some(size) => line("checkpoint", format!("{size} leaves, signed {}", at(status.signed_at))),

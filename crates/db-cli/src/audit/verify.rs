@@ -82,8 +82,19 @@ async fn by(args: &VerifyArgs, target: &Target) -> Result<Verification, Failed> 
 fn read(path: &Path) -> Result<Vec<SignedCheckpoint>, Failed> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| Failed::usage(format!("{} cannot be read: {error}", path.display())))?;
-    parse_checkpoints(&text)
-        .map_err(|(at, error)| Failed::usage(format!("{}: checkpoint {at}: {error}", path.display())))
+    let found = parse_checkpoints(&text);
+    for (line, error) in &found.unreadable {
+        output::tell(&format!(
+            "{}, line {line}: passed over, as it is no checkpoint: {error}",
+            path.display()
+        ));
+    }
+    match found.unreadable.first() {
+        Some((line, error)) if found.checkpoints.is_empty() => {
+            Err(Failed::usage(format!("{} has no checkpoint; line {line}: {error}", path.display())))
+        }
+        _ => Ok(found.checkpoints),
+    }
 }
 
 fn render(verdict: &Verdict) -> String {
@@ -91,8 +102,18 @@ fn render(verdict: &Verdict) -> String {
     for flaw in &verdict.flaws {
         let _ = writeln!(text, "{flaw}");
     }
-    let Verdict { events, size, checkpoints, personal, erased, waiting, flaw_count, first_leaf, .. } =
-        verdict;
+    let Verdict {
+        events,
+        size,
+        checkpoints,
+        passed_over,
+        personal,
+        erased,
+        waiting,
+        flaw_count,
+        first_leaf,
+        ..
+    } = verdict;
     if verdict.is_sound() {
         let _ = writeln!(
             text,
@@ -107,7 +128,7 @@ fn render(verdict: &Verdict) -> String {
     let _ = writeln!(text, "root {}", verdict.root.to_base64());
     let _ = writeln!(
         text,
-        "{checkpoints} checkpoints agree; {personal} personal parts opened; {erased} keys erased; {waiting} events wait for a place"
+        "{checkpoints} checkpoints agree, {passed_over} are from before leaf {first_leaf}; {personal} personal parts opened; {erased} keys erased; {waiting} events wait for a place"
     );
     text
 }

@@ -10,6 +10,7 @@ mod plan;
 mod progress;
 pub mod report;
 mod store;
+mod trail;
 pub mod tree;
 
 pub use report::peak_memory_mib;
@@ -17,7 +18,7 @@ pub use store::StoreError;
 
 use crate::{Failed, database::Target};
 use chrono::Utc;
-use db_facade::Database;
+use db_facade::db_pool::Pool;
 use db_tasks::{Plan, Reclaim, Worker, enqueue, reclaim};
 use handler::Analyser;
 use kept::Kept;
@@ -74,7 +75,9 @@ pub async fn run(
     let root_text = path_text::to_text(&root);
     let queue = format!("demo {root_text}");
     let (found, packages) = look(&root, &options.own_data).await?;
-    let (todo, total) = prepare(db, &queue, &root_text, options, &found, &packages).await?;
+    let trail = trail::Trail::begin(db, &root_text).await?;
+    let acting = trail::acting(db.pool())?;
+    let (todo, total) = prepare(&acting, &queue, &root_text, options, &found, &packages).await?;
     let files = found.iter().filter(|found| found.kind == tree::Kind::File).count();
     let (unchanged, analysed) = (todo.unchanged, todo.changed);
     let package_count = todo.packages;
@@ -82,8 +85,8 @@ pub async fn run(
 
     let (startup, since) = (began.elapsed(), Utc::now());
     let kept = Kept::new(db.cache())?;
-    let analyser = Analyser::new(&root, options.max_file_size, db.pool().clone(), kept.clone());
-    let worker = Worker::new(db.pool().clone(), analyser)
+    let analyser = Analyser::new(&root, options.max_file_size, acting.clone(), kept.clone());
+    let worker = Worker::new(acting, analyser)
         .queue(queue.clone())
         .concurrency(options.workers)
         .lease(Duration::from_secs(60))
@@ -106,8 +109,13 @@ pub async fn run(
     let top = store::top(&mut lease, &root_text, options.top).await?;
     drop(lease);
     drop(guard);
+    let audit = match trail {
+        Some(trail) => Some(trail.end(analysed).await?),
+        None => None,
+    };
     Ok(Report {
-        root: root_text,
+        audit,
+        root: root_text.clone(),
         files,
         packages: package_count,
         analysed,
@@ -145,14 +153,14 @@ async fn look(root: &Path, own_data: &Path) -> Result<(Vec<tree::Found>, Package
 /// Takes up where an earlier run ended, and enqueues what is new, in one transaction; answers with what it decided and
 /// how many tasks there are.
 async fn prepare(
-    db: &Database,
+    pool: &Pool,
     queue: &str,
     root: &str,
     options: &Options,
     found: &[tree::Found],
     packages: &Packages,
 ) -> Result<(Todo, u64), Failed> {
-    let mut lease = db.pool().acquire().await?;
+    let mut lease = pool.acquire().await?;
     let mut tx = lease.begin().await?;
     // The demonstration's lock is ours, so whoever claimed these is gone.
     reclaim(&mut tx, queue, Reclaim::All).await?;

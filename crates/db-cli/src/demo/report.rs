@@ -1,6 +1,6 @@
 //! What the demonstration says at its end: one object for programs, tables for people.
 
-use super::store::TopFile;
+use super::{store::TopFile, trail::Audited};
 use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -35,6 +35,8 @@ pub struct Report {
     pub pool: Value,
     /// What was known of files of the same content, and where that is kept.
     pub cache: Value,
+    /// What was noted in the audit log, and that the log is sound; `None` where auditing is off.
+    pub audit: Option<Audited>,
     /// The verdict and each probe's finding.
     pub health: Value,
     /// The most complex files.
@@ -132,6 +134,9 @@ pub fn render(report: &Report) -> String {
             cache("store").as_str().unwrap_or("this process")
         ),
     );
+    if let Some(audit) = &report.audit {
+        line("audit", audit.line());
+    }
     line("health", report.health.get("status").and_then(Value::as_str).unwrap_or("unknown").to_owned());
     line("server", report.server.clone());
     for note in &report.notes {

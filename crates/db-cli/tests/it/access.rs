@@ -119,6 +119,14 @@ async fn a_decision_is_explained() {
         expect(&explain(&[], "DELETE FROM other"), 3, "no rule lets role");
         expect(&explain(&[], "DROP TABLE items"), 3, "may not change the definition");
         expect(&explain(&[], "SET ROLE postgres"), 3, "cannot be told");
+        // What no subject could run is not let, though each part of it would be.
+        expect(
+            &explain(&[], "SELECT id FROM items; SELECT id FROM items"),
+            3,
+            "several statements in one text",
+        );
+        expect(&explain(&[], "COPY (SELECT id FROM items) TO STDOUT"), 3, "a protocol of its own");
+        expect(&explain(&[], "SELECT s.spy FROM (SELECT id FROM items) AS s"), 3, "calls a function unless");
         expect(&explain(&["--attribute", "Who=x"], "SELECT 1"), 2, "is no name here");
     })
     .await;
@@ -135,6 +143,13 @@ async fn rules_that_cannot_be_used_are_told() {
         expect(&at(&["diff"]), 2, "items");
         write(folder.path(), "other.json", "{ \"roles\": [], \"rule\": [] }");
         expect(&at(&["diff", "--rules", "other.json"]), 2, "unknown field");
+        // A file that is read unasked may not say which rules are applied to one's database.
+        write(folder.path(), "rules.toml", rules(&role(&fresh)));
+        write(folder.path(), ".env", "DB_ACCESS_RULES=rules.toml\n");
+        let mut unasked = db(folder.path(), ["access", "apply", "--yes"]);
+        let answer: Answer = unasked.env("DATABASE_URL", fresh.url()).output().expect("runs").into();
+        expect(&answer, 2, "access.rules in .env is refused, as that file is read unasked");
+        std::fs::remove_file(folder.path().join(".env")).expect("removed");
         let mut bare = db(folder.path(), ["access", "diff"]);
         let answer: Answer = bare.env("DATABASE_URL", fresh.url()).output().expect("runs").into();
         expect(&answer, 2, "give --rules FILE, or set DB_ACCESS_RULES");

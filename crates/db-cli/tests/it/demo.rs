@@ -50,6 +50,13 @@ fn an_awkward_tree_is_measured_all_the_same() {
     assert!(reason("bad/broken.rs").contains("line 1"), "{failures:?}");
     assert!(reason("bad/huge.rs").contains("--max-file-size"), "{failures:?}");
     assert_eq!(report["health"]["status"], "healthy");
+    let audit = &report["audit"];
+    // The table that is audited from now on, the begin, five measured files, the end.
+    assert_eq!((&audit["events"], &audit["verified"]), (&json!(8), &json!(8)), "{audit}");
+    assert_eq!((&audit["flaws"], &audit["is_proved"]), (&json!(0), &json!(true)), "{audit}");
+    let noted =
+        run(folder.path(), &["audit", "search", "--entity", "code_analysis", "--actor", "db demo", "--json"]);
+    assert!(noted.stdout.contains("good/src/lib.rs"), "{noted:?}");
     assert!(report["pool"]["acquires"].as_u64() > Some(0));
     assert!(report["tasks_per_second"].as_f64() > Some(0.0));
     assert!(

@@ -20,12 +20,19 @@ const MOUNTS: [&str; 3] = ["/run/secrets/", "/var/run/secrets/", "/var/run/secre
 pub struct FilePassword {
     path: PathBuf,
     access: FileAccess,
+    /// Whether a setting could allow others to have access too.
+    is_negotiable: bool,
 }
 
 impl FilePassword {
     /// The file need not exist yet.
     pub fn new(path: impl Into<PathBuf>, access: FileAccess) -> Self {
-        Self { path: path.into(), access }
+        Self { path: path.into(), access, is_negotiable: true }
+    }
+
+    /// One that others may not read, whatever is configured.
+    pub(super) fn private(path: PathBuf) -> Self {
+        Self { path, access: FileAccess::Private, is_negotiable: false }
     }
 
     fn read(&self) -> Result<Secret, Error> {
@@ -36,7 +43,8 @@ impl FilePassword {
             return Err(self.refused("not a regular file"));
         }
         if let Some(why) = too_open(&self.path, mode_of(&metadata), self.access) {
-            return Err(self.refused(why));
+            let or = if self.is_negotiable { ", or set database.password_file_access to any" } else { "" };
+            return Err(self.refused(&format!("{why}{or}")));
         }
         let file = File::open(&self.path).map_err(unreadable)?;
         let mut bytes = Vec::new();
@@ -63,9 +71,9 @@ fn too_open(path: &Path, mode: u32, access: FileAccess) -> Option<&'static str> 
     }
     let mounted = MOUNTS.iter().any(|mount| path.starts_with(mount));
     if mode & 0o022 != 0 {
-        Some("others may write it; chmod 0600 it, or set database.password_file_access to any")
+        Some("others may write it; chmod 0600 it")
     } else if mode & 0o004 != 0 && !mounted {
-        Some("others may read it; chmod 0600 or 0640 it, or set database.password_file_access to any")
+        Some("others may read it; chmod 0600 or 0640 it")
     } else {
         None
     }

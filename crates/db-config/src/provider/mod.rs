@@ -27,8 +27,12 @@ pub(crate) const PASSWORD: [&str; 3] =
     ["database.password", "database.password_file", "database.password_command"];
 pub(crate) const MASTER_KEY: [&str; 3] =
     ["audit.master_key", "audit.master_key_file", "audit.master_key_command"];
+pub(crate) const FORMER_MASTER_KEY: [&str; 3] =
+    ["audit.former_master_key", "audit.former_master_key_file", "audit.former_master_key_command"];
 pub(crate) const SIGNING_KEY: [&str; 3] =
     ["audit.signing_key", "audit.signing_key_file", "audit.signing_key_command"];
+pub(crate) const CHECKPOINT_WEBHOOK: [&str; 3] =
+    ["audit.checkpoint_webhook", "audit.checkpoint_webhook_file", "audit.checkpoint_webhook_command"];
 
 /// The provider that the settings ask for under these keys; `None` when they name no secret.
 ///
@@ -43,11 +47,12 @@ pub(crate) fn of(
         return Ok(Some(Arc::new(StaticPassword::new(secret.clone()))));
     }
     if let Some(Value::Path(path)) = value(file) {
+        // Keys are always private: they are worth more than one password.
+        if plain != PASSWORD[0] {
+            return Ok(Some(Arc::new(FilePassword::private(path.clone()))));
+        }
         let access = match value("database.password_file_access") {
-            // Keys are always private: they are worth more than one password.
-            Some(Value::Word(word)) if plain == PASSWORD[0] => {
-                FileAccess::of(word).unwrap_or(FileAccess::Private)
-            }
+            Some(Value::Word(word)) => FileAccess::of(word).unwrap_or(FileAccess::Private),
             _ => FileAccess::Private,
         };
         return Ok(Some(Arc::new(FilePassword::new(path.clone(), access))));

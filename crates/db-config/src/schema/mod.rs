@@ -7,7 +7,7 @@ mod table;
 use crate::hint;
 use crate::span::{Bare, Window};
 pub use reference::reference;
-pub(crate) use table::KEYS;
+pub(crate) use table::keys;
 
 /// One setting.
 #[derive(Debug)]
@@ -83,17 +83,17 @@ impl Key {
 
 /// The key of a canonical name. The name is one of ours.
 pub(crate) fn key(name: &str) -> &'static Key {
-    KEYS.iter().find(|key| key.name == name).expect("the schema holds every key that the code names")
+    keys().find(|key| key.name == name).expect("the schema holds every key that the code names")
 }
 
 /// The key behind an environment variable.
 pub(crate) fn of_variable(name: &str) -> Option<(&'static Key, Bare)> {
-    KEYS.iter().find_map(|key| Some((key, key.variables.iter().find(|variable| variable.text == name)?.bare)))
+    keys().find_map(|key| Some((key, key.variables.iter().find(|variable| variable.text == name)?.bare)))
 }
 
 /// The key behind a path in a file or in code.
 pub(crate) fn of_path(path: &str) -> Option<(&'static Key, Bare)> {
-    KEYS.iter().find_map(|key| Some((key, key.all_paths().find(|(name, _)| *name == path)?.1)))
+    keys().find_map(|key| Some((key, key.all_paths().find(|(name, _)| *name == path)?.1)))
 }
 
 /// Whether some path starts with this section.
@@ -104,7 +104,7 @@ pub(crate) fn is_section(path: &str) -> bool {
 
 /// Every path that a file may hold.
 pub(crate) fn paths() -> impl Iterator<Item = &'static str> {
-    KEYS.iter().flat_map(|key| key.all_paths().map(|(name, _)| name))
+    keys().flat_map(|key| key.all_paths().map(|(name, _)| name))
 }
 
 /// The path nearest to an unknown one: in the same section, else one that ends in the same word.
@@ -123,7 +123,7 @@ fn split(path: &str) -> (&str, &str) {
 
 /// Every environment variable that is looked at.
 pub(crate) fn variables() -> impl Iterator<Item = &'static str> {
-    KEYS.iter().flat_map(|key| key.variables.iter().map(|name| name.text))
+    keys().flat_map(|key| key.variables.iter().map(|name| name.text))
 }
 
 #[cfg(test)]

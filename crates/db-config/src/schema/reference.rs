@@ -1,6 +1,6 @@
 //! The reference of all keys, made from the table.
 
-use super::{KEYS, Key, Kind, Name, Zero};
+use super::{Key, Kind, Name, Zero, keys};
 use crate::defaults::defaults;
 use crate::{Environment, Profile, span};
 
@@ -8,7 +8,7 @@ use crate::{Environment, Profile, span};
 #[must_use]
 pub fn reference() -> String {
     let mut text = String::from(HEAD);
-    for key in KEYS {
+    for key in keys() {
         text.push_str(&format!(
             "| `{}` | {} | {} | {} | {} | {} |\n",
             key.name,

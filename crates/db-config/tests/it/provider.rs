@@ -117,7 +117,8 @@ async fn the_keys_of_the_audit_log_are_given_as_a_password_is() {
     assert_eq!(asked(signing).await.as_deref(), Some("second"));
     assert_eq!(audit.public_keys, ["a+1+x", "b+2+y"]);
     assert_eq!(audit.checkpoint_every, std::time::Duration::from_secs(60));
-    assert!(audit.checkpoint_file.is_none() && audit.spool.is_none());
+    assert!(audit.checkpoint_file.is_none() && audit.checkpoint_webhook.is_none() && audit.spool.is_none());
+    assert!(audit.sequence);
     let none = Loader::new().load().unwrap().audit;
     assert!(none.master_key.is_none() && none.signing_key.is_none() && none.public_keys.is_empty());
 }

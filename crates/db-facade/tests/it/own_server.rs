@@ -76,6 +76,13 @@ impl OwnServer {
         assert_eq!(wrong, "", "{lines}");
     }
 
+    /// How many were refused for their password so far, by what the server has logged.
+    pub(crate) fn refused_passwords(&self) -> usize {
+        let log = self.folder.parent().expect("a folder").join("postgres.log");
+        let told = fs::read(&log).unwrap_or_else(|error| panic!("{}: {error}", log.display()));
+        String::from_utf8_lossy(&told).matches("password authentication failed").count()
+    }
+
     pub(crate) async fn stop(self) {
         self.server.stop().await;
     }

@@ -49,6 +49,7 @@ const SERVED: &[(&str, &str)] = &[
     ("error_logs_execution_idx", "error_logs WHERE execution_id = KEY"),
     ("audit_inbox_txid_idx", "audit_inbox WHERE txid >= '7'"),
     ("audit_keys_subject_idx", "audit_keys WHERE subject = KEY AND wrapped IS NOT NULL"),
+    ("audit_keys_erased_idx", "audit_keys WHERE subject = KEY AND wrapped IS NULL ORDER BY erased_at DESC"),
     ("audit_events_id_idx", "audit_events WHERE id = KEY"),
     (
         "audit_events_occurred_idx",

@@ -108,6 +108,36 @@ async fn every_way_to_the_server_carries_it_and_the_next_borrower_does_not() {
 }
 
 #[tokio::test]
+async fn what_a_transaction_sets_for_longer_goes_with_it() {
+    empty_db(async |db| {
+        let role = Role::make(&db).await;
+        let nobody = nobody(&db).await;
+        let pool = Pool::connect(&config(&db, 1)).await.expect("connected");
+        // A function that nobody sees into sets who asks, for the session.
+        let sly = format!(
+            "CREATE FUNCTION sly() RETURNS int LANGUAGE plpgsql AS $$ BEGIN
+                 PERFORM set_config('cairn.actor', 'mallory', false), set_config('role', '{}', false); RETURN 1; END $$",
+            role.name
+        );
+        role.run(&db, &sly).await;
+        let alice = pool.with_session(actor("alice"));
+        let mut tx = alice.begin().await.expect("begun");
+        tx.lease().run("SELECT sly()").none().await.expect("called");
+        tx.commit().await.expect("committed");
+        assert_eq!(who(&pool).await, nobody, "after a commit");
+        let called = alice
+            .transaction(&TransactionOptions::new(), async |tx| tx.lease().run("SELECT sly()").none().await)
+            .await;
+        called.expect("committed");
+        assert_eq!(who(&pool).await, nobody, "after a closure");
+        assert_eq!(pool.stats().opens, 1, "one connection has served them all");
+        pool.close().await;
+        role.drop(&db).await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_value_is_any_text_and_never_part_of_the_statement() {
     empty_db(async |db| {
         let pool = pool(&db, 1).await;
@@ -130,20 +160,24 @@ async fn a_value_is_any_text_and_never_part_of_the_statement() {
 }
 
 #[tokio::test]
-async fn nothing_is_paid_by_those_who_use_none_and_a_transaction_needs_no_reset() {
+async fn nothing_is_paid_by_those_who_use_none() {
     empty_db(async |db| {
         let pool = pool(&db, 1).await;
         who(&pool).await;
         who(&pool.with_session(SessionSettings::new())).await;
+        let mut tx = pool.begin().await.expect("begun");
+        who(&mut tx).await;
+        tx.commit().await.expect("committed");
+        eventually_idle("nothing was reset", &pool).await;
+        assert_eq!(pool.stats().resets, 0);
         let mut tx = pool.with_session(actor("alice")).begin().await.expect("begun");
         who(&mut tx).await;
         tx.commit().await.expect("committed");
-        who(&pool).await;
-        eventually_idle("nothing was reset", &pool).await;
-        assert_eq!(pool.stats().resets, 0);
+        eventually_idle("what it may have set for longer is reset", &pool).await;
+        assert_eq!(pool.stats().resets, 1);
         who(&pool.with_session(actor("alice"))).await;
         eventually_idle("the session is reset", &pool).await;
-        assert_eq!(pool.stats().resets, 1);
+        assert_eq!(pool.stats().resets, 2);
     })
     .await;
 }

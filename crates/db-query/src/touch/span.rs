@@ -45,6 +45,8 @@ pub(crate) enum Role {
     Unfiltered,
     /// A function.
     Function,
+    /// A name that a column of what stands in FROM gets, behind the name of that.
+    Given,
     /// A name that is neither table nor column: a common table expression, a collation, a window, a type.
     Other,
 }

@@ -198,3 +198,52 @@ fn clauses_that_changed_places_keep_their_names() {
         .filter(col("f").eq(3_i32));
     check(select.build(), &["other:Read(d,e)", "tasks:Read(a,b,c,f)"]);
 }
+
+/// `column:table|table`, sorted.
+#[track_caller]
+fn qualified(select: Select, expected: &str) {
+    let statement = select.build().expect("valid");
+    let (touches, names) = statement.touches_and_qualified();
+    assert_eq!(touches, statement.touches());
+    let of = |name: &db_query::Qualified| {
+        format!("{}:{}", name.column, name.tables.iter().cloned().collect::<Vec<_>>().join("|"))
+    };
+    let mut names: Vec<String> = names.iter().map(of).collect();
+    names.sort();
+    assert_eq!(names.join(" "), expected, "{}", statement.sql());
+}
+
+#[test]
+fn a_name_behind_a_dot_may_be_a_functions() {
+    let texts = || func("unnest", value(vec![1_i32]));
+    qualified(Select::from("a").columns(["x", "a.y"]), "y:a");
+    qualified(Select::from(table_as("s.a", "q")).columns(["q.y"]).order_by(asc("q.z")), "y:s.a z:s.a");
+    qualified(Select::from(rows_of(texts(), "q", &["v"])).columns(["q.v", "q.w"]), "w:");
+    qualified(Select::from(rows_of(texts(), "q", &[])).columns(["q.v"]), "v:");
+    let within =
+        || subquery("q", |q| q.from("a").columns(("a.x", count_all().alias("n"))).filter(col("z").eq(1_i32)));
+    qualified(Select::from(within()).columns(["q.x", "q.n", "q.z"]), "x:a z:");
+    qualified(Select::from(subquery("q", |q| q.from("a").columns(all()))).columns(["q.x"]), "x:a");
+    let star = subquery("q", |q| q.from(table_as("a", "r")).columns(all_from("r")).cross_join("b"));
+    qualified(Select::from(star).columns(["q.x"]), "x:a");
+    let with = |columns| {
+        let recent = cte("recent").columns(columns);
+        Select::from("recent").columns(["recent.x"]).with(recent, |q| q.from("a").columns(["x"]))
+    };
+    qualified(with(&[]), "");
+    qualified(with(&["y"]), "x:");
+    let recursive = Select::from("chain").columns(["chain.n"]).with(cte("chain").recursive(), |q| {
+        q.from("start").columns(["n"]).union(|q| q.from("chain").columns(["chain.n", "chain.m"]))
+    });
+    qualified(recursive, "m:");
+    let listed = db_query::unnest("q", |q| {
+        q.column("v", vec![1_i32]).column("w", vec![2_i32]);
+    });
+    qualified(Select::from(listed).columns(["q.v", "q.w", "q.x"]), "x:");
+    let rows = db_query::values("q", &["v"], |rows| {
+        rows.row(|row| {
+            row.value(1_i32);
+        });
+    });
+    qualified(Select::from(rows).columns(["q.v", "q.x"]), "x:");
+}

@@ -129,6 +129,8 @@ pub struct Desired {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RowPolicy {
     pub(crate) create: String,
+    /// Whether it shows rows or hides them.
+    pub(crate) effect: Effect,
     /// What its comment begins with: the rule, and a hash of `create`.
     pub(crate) mark: String,
 }
@@ -276,7 +278,7 @@ fn row_policy(
         roles.join(", ")
     );
     let mark = format!("{MARK}rule {}, made {}", guard.rule, short_hash(&create));
-    RowPolicy { create, mark }
+    RowPolicy { create, effect, mark }
 }
 
 /// Holds for the rows that a rule allows.

@@ -1,7 +1,7 @@
 //! Where the database is not as the rules want it, and what would make it so. Pure.
 
 use crate::access::{
-    Actual, Desired, Error, Granted, Object, Owner, TableName,
+    Actual, Desired, Effect, Error, Granted, Object, Owner, TableName,
     desired::{MARK, PREFIX, RowPolicy, comment_sql},
     name::quoted,
 };
@@ -70,6 +70,8 @@ pub enum Difference {
         name: String,
         /// Whether there is one of the name.
         state: PolicyState,
+        /// Whether it shows rows or hides them.
+        effect: Effect,
         /// The statement that makes it.
         create: String,
         /// What its comment begins with.
@@ -131,9 +133,7 @@ impl Difference {
     pub fn grants_more(&self) -> bool {
         match self {
             // What hides rows is missed by those who should not see them.
-            Self::Policy { state, create, .. } => {
-                *state != PolicyState::Missing || create.contains(" AS RESTRICTIVE ")
-            }
+            Self::Policy { state, effect, .. } => *state != PolicyState::Missing || *effect == Effect::Deny,
             Self::RoleUnsafe { .. }
             | Self::Member { .. }
             | Self::Excess { .. }
@@ -257,7 +257,7 @@ fn row_security(desired: &Desired, actual: &Actual, found: &mut Vec<Difference>)
 }
 
 fn policies(desired: &Desired, actual: &Actual, found: &mut Vec<Difference>) {
-    for (key, RowPolicy { create, mark }) in &desired.policies {
+    for (key, RowPolicy { create, effect, mark }) in &desired.policies {
         let state = match actual.policies.get(key) {
             None => PolicyState::Missing,
             Some(there) if !there.comment.starts_with(mark.as_str()) => PolicyState::Outdated,
@@ -265,7 +265,7 @@ fn policies(desired: &Desired, actual: &Actual, found: &mut Vec<Difference>) {
             Some(_) => continue,
         };
         let ((table, name), create, mark) = (key.clone(), create.clone(), mark.clone());
-        found.push(Difference::Policy { table, name, state, create, mark });
+        found.push(Difference::Policy { table, name, state, effect: *effect, create, mark });
     }
     for ((table, name), there) in &actual.policies {
         let key = (table.clone(), name.clone());
@@ -352,7 +352,7 @@ pub fn plan(differences: &[Difference], foreign: Foreign) -> Result<Vec<Step>, E
                 steps.push(alter(table, "DISABLE"));
                 steps.push(alter(table, "NO FORCE"));
             }
-            Difference::Policy { table, name, state, create, mark } => {
+            Difference::Policy { table, name, state, effect: _, create, mark } => {
                 if *state != PolicyState::Missing {
                     steps.push(drop_policy(table, name));
                 }

@@ -38,6 +38,7 @@
 
 mod actual;
 mod apply;
+mod built_in;
 mod catalogue;
 mod check;
 mod condition;

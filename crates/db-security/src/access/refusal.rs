@@ -42,10 +42,25 @@ pub enum Refusal {
         columns: Vec<String>,
     },
     /// A function that would do what no rule can see.
-    #[error("function {function:?} runs SQL of its own or changes who asks, which no rule can see")]
+    #[error(
+        "function {function:?} of PostgreSQL may do what no rule sees (run SQL, read or change what others share, change who \
+         asks); a rule can give a function of your own that calls it"
+    )]
     Sly {
         /// The function.
         function: String,
+    },
+    /// A name behind that of a table, which is no column of it: PostgreSQL would call a function of that name with the row.
+    #[error(
+        "{column:?} is not known to be a column of {}, and may be a function that is called with the row; name a column that is \
+         there, and reload the rules where it is new",
+        of_what(tables)
+    )]
+    NoColumn {
+        /// The name.
+        column: String,
+        /// The tables that it might be of; none where it is of a subquery or a function.
+        tables: Vec<String>,
     },
     /// A definition is changed, to which no rule gives a right.
     #[error(
@@ -77,10 +92,14 @@ impl Refusal {
             Self::NotAllowed { resource, .. }
             | Self::Denied { resource, .. }
             | Self::Definition { resource, .. } => ("table", resource),
-            Self::Sly { function } => ("function", function),
+            Self::Sly { function } | Self::NoColumn { column: function, .. } => ("function", function),
             Self::NotNow { table, .. } => ("table", table),
         }
     }
+}
+
+fn of_what(tables: &[String]) -> String {
+    if tables.is_empty() { "a subquery or a function's rows".to_owned() } else { tables.join(" or ") }
 }
 
 fn shown(columns: &[String]) -> String {

@@ -1,6 +1,7 @@
 //! What can go wrong with the audit log.
 
 use super::{NoteError, TableError};
+use chrono::{DateTime, Utc};
 use db_core::{Classify, Retry};
 use std::time::Duration;
 
@@ -23,6 +24,14 @@ pub enum Error {
         bytes: usize,
         /// How big it may be.
         max_bytes: usize,
+    },
+    /// Months are to leave the log that have not ended.
+    #[error("months before {before} are to leave the log, and it is {now}: a month that has not ended stays")]
+    NotOver {
+        /// Before which months are to leave.
+        before: DateTime<Utc>,
+        /// The server's time.
+        now: DateTime<Utc>,
     },
     /// There is no room for more events, since the database does not take them.
     #[error("no room for an event within {waited:?}: {events} wait to be stored")]
@@ -83,11 +92,21 @@ pub enum Error {
     },
     /// The server's clock is behind the log.
     #[error(
-        "the server's clock is {behind:?} behind the log's last event; events wait in the inbox until it is set right"
+        "the server's clock is {behind:?} behind the log's last event; events wait in the inbox until it is set right, or \
+         until `db audit run --despite-clock` has them keep the last event's time"
     )]
     ClockBehind {
         /// By how much.
         behind: Duration,
+    },
+    /// The server's clock is ahead of this machine's, and the log could not go back behind what it noted.
+    #[error(
+        "the server's clock is {ahead:?} ahead of this machine's, and the log could never go back; events wait in the inbox until one \
+         of them is set right, or for `db audit run --despite-clock`"
+    )]
+    ClockAhead {
+        /// By how much.
+        ahead: Duration,
     },
     /// The log's own tables do not fit together.
     #[error("the audit log is damaged: {what}; nothing was written. `db audit verify` says where")]
@@ -95,8 +114,8 @@ pub enum Error {
         /// What does not fit.
         what: String,
     },
-    /// The tables are not there.
-    #[error("there is no audit log in this database: apply the migrations (`db migrate up`)")]
+    /// The tables, or something that a later migration adds to them, are not there.
+    #[error("there is no audit log of this version in this database: apply the migrations (`db migrate up`)")]
     NotThere {
         /// What the server says.
         #[source]
@@ -176,7 +195,8 @@ impl Error {
     /// Says what was to be done.
     pub(crate) fn while_trying(what: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
         move |source| match source.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() {
-            Some("42P01") => Self::NotThere { source },
+            // A table, or a column or function that a later migration adds.
+            Some("42P01" | "42703" | "42883") => Self::NotThere { source },
             _ => Self::Database { what, source },
         }
     }
@@ -187,7 +207,9 @@ impl Classify for Error {
         match self {
             Self::Pool(error) => error.retry(),
             Self::Database { source, .. } => db_pool::retry_of(source),
-            Self::Full { .. } | Self::Away { .. } | Self::ClockBehind { .. } => Retry::Safe,
+            Self::Full { .. } | Self::Away { .. } | Self::ClockBehind { .. } | Self::ClockAhead { .. } => {
+                Retry::Safe
+            }
             _ => Retry::Never,
         }
     }

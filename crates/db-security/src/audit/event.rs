@@ -1,6 +1,6 @@
 //! What happened: an event, as it is recorded.
 
-use super::Error;
+use super::{Error, short::MAX_BYTES};
 use chrono::{DateTime, DurationRound as _, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -263,6 +263,10 @@ impl Event {
         if personal.is_some_and(|personal| personal.subject.is_empty()) {
             return Err(Error::Invalid { field: "subject", reason: "it is empty" });
         }
+        // It has a key by that name. Other names are cut as the event gets its place, as no event is lost for a name.
+        if personal.is_some_and(|personal| personal.subject.len() > MAX_BYTES) {
+            return Err(Error::Invalid { field: "subject", reason: "it is longer than 1,000 bytes" });
+        }
         for (field, text) in [
             ("actor", self.actor.as_deref()),
             ("request", self.request.as_deref()),
@@ -280,15 +284,35 @@ impl Event {
             ("new_values", self.new_values.as_ref()),
             ("details", self.details.as_ref()),
         ] {
+            if values.is_some_and(|values| !is_flat(values, MAX_DEPTH)) {
+                return Err(Error::Invalid { field, reason: DEEP });
+            }
             if values.is_some_and(holds_nul) {
                 return Err(Error::Invalid { field, reason: NUL });
             }
+        }
+        if personal.is_some_and(|personal| !is_flat(&personal.values, MAX_DEPTH)) {
+            return Err(Error::Invalid { field: "personal", reason: DEEP });
         }
         Ok(())
     }
 }
 
 const NUL: &str = "it holds a NUL character, which PostgreSQL does not store in text or jsonb";
+
+/// How deep values may nest. Whoever reads JSON has a limit, many of 128, and a value stands in others on its way.
+const MAX_DEPTH: u32 = 100;
+const DEEP: &str = "it nests deeper than 100 levels, which readers of JSON refuse";
+
+/// Whether it nests no deeper than so many levels.
+fn is_flat(value: &Value, levels: u32) -> bool {
+    let below = |value| is_flat(value, levels - 1);
+    match value {
+        Value::Array(values) => levels > 0 && values.iter().all(below),
+        Value::Object(fields) => levels > 0 && fields.values().all(below),
+        _ => true,
+    }
+}
 
 /// About how long its text is.
 fn size_of_json(value: &Value) -> usize {

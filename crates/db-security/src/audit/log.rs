@@ -18,10 +18,12 @@ pub(crate) struct State {
     pub(crate) has_early: bool,
     /// Events without a place; one more than [`COUNTED`] where there are more.
     pub(crate) waiting: u64,
+    /// Of them, those that were put aside.
+    pub(crate) refused: u64,
 }
 
 /// Events of the inbox are counted up to here, as each has to be looked at.
-const COUNTED: i64 = 1_000_000;
+pub(crate) const COUNTED: i64 = 10_000;
 
 /// How many leaves the log has, and from which on they are there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +50,9 @@ pub(crate) async fn state(conn: &mut PgConnection) -> Result<State, Error> {
     let row = sqlx::query(
         "SELECT log_id, size, first_leaf, coalesce((SELECT max(leaf) + 1 FROM audit_events), 0), \
          EXISTS (SELECT FROM audit_events WHERE leaf < first_leaf), \
-         (SELECT count(*) FROM (SELECT FROM audit_inbox LIMIT $1) AS counted) FROM audit_tree",
+         counted.waiting, counted.refused \
+         FROM audit_tree, (SELECT count(*) AS waiting, count(refused) AS refused \
+             FROM (SELECT refused FROM audit_inbox LIMIT $1) AS few) AS counted",
     )
     .bind(COUNTED + 1)
     .fetch_one(conn)
@@ -64,6 +68,7 @@ pub(crate) async fn state(conn: &mut PgConnection) -> Result<State, Error> {
         next_leaf: number(3)?.max(if size == first_leaf { size } else { 0 }),
         has_early: row.get(4),
         waiting: number(5)?,
+        refused: number(6)?,
     })
 }
 

@@ -19,6 +19,7 @@ mod retain;
 mod search;
 mod sequence;
 mod sequencer;
+mod short;
 mod status;
 mod tables;
 mod tree;
@@ -42,11 +43,13 @@ pub use report::{
 };
 pub use retain::{Left, retain};
 pub use search::{Search, SearchOrder, SearchPage};
-pub use sequence::{Sequenced, sequence};
+pub use sequence::{Sequenced, sequence, sequence_despite_clock};
 pub use sequencer::{Sequencer, SequencerOptions, SequencerStats};
 pub use status::{LogStatus, status};
 pub use tables::{AuditedTable, Drift, TableAudit, TableError, Unfit, audited_tables, disable, enable};
 pub use tree::{Consistency, Inclusion};
 pub use verify::{Flaw, Verdict, Verification, verify};
-pub use witness::{FileWitness, StdoutWitness, Witness, parse_checkpoints};
+pub use witness::{FileWitness, StdoutWitness, Witness, Witnessed, parse_checkpoints};
+#[cfg(feature = "webhook")]
+pub use witness::{WebhookError, WebhookWitness};
 pub use write::{AuditWriter, Closed, Ticket, WhenFull, WriterOptions, WriterStats};

@@ -2,14 +2,13 @@
 
 use super::{
     Error, Event, MasterKey,
-    personal::{Sealed, keys_for},
+    personal::{Sealed, Wanted, keys_for},
 };
 use sqlx::{PgConnection, types::Json};
-use std::collections::BTreeSet;
 use uuid::Uuid;
 
 /// Records an event in the caller's transaction: it is there if and only if what the transaction does is. Answers with its number.
-/// The key is needed only for what is personal.
+/// The key is needed only for what is personal. What it says of somebody who was erased after it happened is readable by nobody.
 ///
 /// # Errors
 /// [`Error::Invalid`] and [`Error::NoMasterKey`] before anything is written; [`Error::WrongMasterKey`], [`Error::AlteredKey`],
@@ -64,9 +63,10 @@ async fn seal(
     let Some(master) = master else {
         return Err(Error::NoMasterKey { subject: subject.to_owned() });
     };
-    let keys = keys_for(conn, master, &BTreeSet::from([subject])).await?;
-    let Some(live) = keys.get(subject) else {
-        return Err(Error::Damaged { what: format!("the key of {subject} is not there") });
-    };
-    Ok(Some((live.id, live.key.seal(live.id, event.id, personal.values.to_string().as_bytes()))))
+    let mut wanted = Wanted::by_our_clock();
+    wanted.add(subject, event.occurred_at);
+    let keys = keys_for(conn, master, &wanted).await?;
+    let text = personal.values.to_string();
+    let (key, sealed, _) = keys.seal(subject, event.id, event.occurred_at, text.as_bytes())?;
+    Ok(Some((key, sealed)))
 }

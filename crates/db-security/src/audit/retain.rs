@@ -13,6 +13,9 @@ use serde::Serialize;
 use serde_json::json;
 use sqlx::{AssertSqlSafe, PgConnection, Row as _, raw_sql};
 
+/// What an event is about, and what it says, that notes a month that has left.
+pub(crate) const RETAINED: (&str, &str) = ("audit_events", "audit.retain");
+
 /// A month that has left the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Left {
@@ -37,7 +40,7 @@ fn as_text<S: serde::Serializer>(hash: &Hash, serializer: S) -> Result<S::Ok, S:
 /// While the transaction lasts nobody reads the log: it waits for that at most five seconds and lets others pass.
 ///
 /// # Errors
-/// [`Error::Damaged`] where a month does not begin with the first leaf that is there: verify first. [`Error::Database`], also when
+/// [`Error::NotOver`] for a time to come, before which a month would leave that has not ended. [`Error::Damaged`] where a month does not begin with the first leaf that is there: verify first. [`Error::Database`], also when
 /// the log is in use for too long. Roll back then.
 ///
 /// # Cancel safety
@@ -51,6 +54,13 @@ pub async fn retain(conn: &mut PgConnection, from: DateTime<Utc>) -> Result<Vec<
         .execute(&mut *conn)
         .await
         .map_err(Error::while_trying("lock the log"))?;
+    let now: DateTime<Utc> = sqlx::query_scalar("SELECT clock_timestamp()")
+        .fetch_one(&mut *conn)
+        .await
+        .map_err(Error::while_trying("ask what time it is"))?;
+    if from > now {
+        return Err(Error::NotOver { before: from, now });
+    }
     let mut gone = Vec::new();
     for month in months(conn).await?.into_iter().filter(|month| month.end() <= from) {
         gone.extend(let_go(conn, month).await?);
@@ -114,7 +124,7 @@ async fn let_go(conn: &mut PgConnection, month: Month) -> Result<Option<Left>, E
     .execute(&mut *conn)
     .await
     .map_err(Error::while_trying("leave a stub of a month"))?;
-    let event = Event::new("audit.retain", "audit_events")
+    let event = Event::new(RETAINED.1, RETAINED.0)
         .entity(month.to_string())
         .detail("from_leaf", json!(from_leaf))
         .detail("through_leaf", json!(through_leaf))

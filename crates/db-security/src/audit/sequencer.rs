@@ -1,16 +1,22 @@
 //! A task that gives events their places, signs what the log is, and tells witnesses.
 
+mod options;
+mod probe;
+mod progress;
+
 use super::{
-    CheckpointSigner, Error, MasterKey, Sequenced, SignedCheckpoint, Witness, checkpoint,
-    log::state,
+    CheckpointSigner, Error, Sequenced, SignedCheckpoint, checkpoint, last_checkpoint,
     sequence::{Cursor, has_waiting, sequence_from},
 };
-use async_trait::async_trait;
-use db_core::{Finding, Probe, Status, with_causes};
+use db_core::{Probe, with_causes};
 use db_pool::Pool;
+use futures_util::{FutureExt as _, future::join_all};
+pub use options::SequencerOptions;
 use parking_lot::Mutex;
+use probe::SequencerProbe;
+use progress::{Progress, Step, said};
 use std::{
-    fmt,
+    panic::AssertUnwindSafe,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -29,76 +35,6 @@ const WITNESS: Duration = Duration::from_secs(10);
 const WHOLE_EVERY: Duration = Duration::from_secs(600);
 /// How long to wait after an error, at most.
 const MAX_BACKOFF: Duration = Duration::from_secs(10);
-/// Events that have waited for longer than this are worth a look.
-const SLOW: Duration = Duration::from_secs(60);
-
-/// How a sequencer works.
-#[derive(Clone, Debug)]
-#[must_use]
-pub struct SequencerOptions {
-    interval: Duration,
-    max_events: u32,
-    master: Option<MasterKey>,
-    signer: Option<CheckpointSigner>,
-    checkpoint_every: Duration,
-    witnesses: Vec<Arc<dyn Witness>>,
-}
-
-impl Default for SequencerOptions {
-    fn default() -> Self {
-        Self {
-            interval: Duration::from_millis(500),
-            max_events: 10_000,
-            master: None,
-            signer: None,
-            checkpoint_every: Duration::from_secs(60),
-            witnesses: Vec::new(),
-        }
-    }
-}
-
-impl SequencerOptions {
-    /// Looks twice a second, moves at most 10,000 events at once, and with a key signs once a minute.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// How often to look for events.
-    pub fn interval(mut self, interval: Duration) -> Self {
-        self.interval = interval;
-        self
-    }
-
-    /// How many events to move in one transaction.
-    pub fn max_events(mut self, events: u32) -> Self {
-        self.max_events = events.max(1);
-        self
-    }
-
-    /// Encrypts what triggers find personal; without it that waits in the inbox.
-    pub fn master_key(mut self, master: MasterKey) -> Self {
-        self.master = Some(master);
-        self
-    }
-
-    /// Signs what the log is by this key.
-    pub fn signer(mut self, signer: CheckpointSigner) -> Self {
-        self.signer = Some(signer);
-        self
-    }
-
-    /// How often to sign, when the log has grown.
-    pub fn checkpoint_every(mut self, every: Duration) -> Self {
-        self.checkpoint_every = every;
-        self
-    }
-
-    /// Keeps checkpoints elsewhere.
-    pub fn witness(mut self, witness: Arc<dyn Witness>) -> Self {
-        self.witnesses.push(witness);
-        self
-    }
-}
 
 /// Gives events their places for as long as it is there. Any number of processes may have one: one of them works, and the next goes on when
 /// that is gone.
@@ -116,6 +52,8 @@ struct Shared {
     closing: watch::Sender<bool>,
     moved: AtomicU64,
     repeated: AtomicU64,
+    erased: AtomicU64,
+    refused: AtomicU64,
     checkpoints: AtomicU64,
     unkept: AtomicU64,
     trouble: Mutex<Option<Trouble>>,
@@ -136,6 +74,10 @@ pub struct SequencerStats {
     pub moved: u64,
     /// Events that were there already.
     pub repeated: u64,
+    /// Events whose subject was erased after they happened: nobody reads what they say of the subject.
+    pub erased: u64,
+    /// Events that were put aside, as they cannot be moved.
+    pub refused: u64,
     /// Checkpoints that were signed.
     pub checkpoints: u64,
     /// Times that a witness has not kept a checkpoint.
@@ -156,6 +98,8 @@ impl Sequencer {
             closing,
             moved: AtomicU64::new(0),
             repeated: AtomicU64::new(0),
+            erased: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
             checkpoints: AtomicU64::new(0),
             unkept: AtomicU64::new(0),
             trouble: Mutex::new(None),
@@ -167,7 +111,8 @@ impl Sequencer {
             cursor: Cursor::default(),
             whole_at: Instant::now() + WHOLE_EVERY,
             sign_at: Instant::now() + options.checkpoint_every,
-            unkept: None,
+            unkept: vec![None; options.witnesses.len()],
+            has_told: false,
             backoff: options.interval,
         };
         let task = tokio::spawn(async move {
@@ -188,6 +133,8 @@ impl Sequencer {
         SequencerStats {
             moved: self.shared.moved.load(Relaxed),
             repeated: self.shared.repeated.load(Relaxed),
+            erased: self.shared.erased.load(Relaxed),
+            refused: self.shared.refused.load(Relaxed),
             checkpoints: self.shared.checkpoints.load(Relaxed),
             unkept: self.shared.unkept.load(Relaxed),
         }
@@ -196,7 +143,7 @@ impl Sequencer {
     /// A look at how it is, for whoever asks about health.
     #[must_use]
     pub fn probe(&self) -> Arc<dyn Probe> {
-        Arc::new(SequencerProbe { shared: Arc::clone(&self.shared) })
+        Arc::new(SequencerProbe { shared: Arc::clone(&self.shared), ended: self.ended.clone() })
     }
 
     /// Moves what has committed, signs, and ends, within this time. Whether it was enough.
@@ -224,8 +171,10 @@ struct Working {
     cursor: Cursor,
     whole_at: Instant,
     sign_at: Instant,
-    /// The last checkpoint, where a witness has not kept it.
-    unkept: Option<SignedCheckpoint>,
+    /// For each witness the last checkpoint, where it has not kept that.
+    unkept: Vec<Option<SignedCheckpoint>>,
+    /// Whether the witnesses were told anything by this process.
+    has_told: bool,
     backoff: Duration,
 }
 
@@ -233,20 +182,26 @@ impl Working {
     async fn run(&mut self, mut closing: watch::Receiver<bool>) {
         loop {
             let is_last = *closing.borrow();
-            let worked = self.work(is_last).await;
+            // One event that nobody has thought of must not end it for all others.
+            let worked = AssertUnwindSafe(self.work(is_last)).catch_unwind().await;
             if is_last {
                 return;
             }
             let pause = match worked {
-                Ok(()) => {
+                Ok(Ok(Progress::More)) => Duration::ZERO,
+                Ok(Ok(Progress::Drained)) => {
                     *self.shared.trouble.lock() = None;
                     self.backoff = self.options.interval;
                     self.options.interval
                 }
-                Err(error) => {
-                    self.trouble(&error);
-                    self.backoff = (self.backoff * 2).min(MAX_BACKOFF);
-                    self.backoff
+                Ok(Err(error)) => {
+                    self.trouble(with_causes(&error), matches!(error, Error::NotThere { .. }));
+                    self.back_off()
+                }
+                Err(panic) => {
+                    self.trouble(format!("a sequencer has panicked: {}", said(&*panic)), false);
+                    self.cursor = Cursor::default();
+                    self.back_off()
                 }
             };
             tokio::select! {
@@ -257,38 +212,65 @@ impl Working {
         }
     }
 
-    /// Moves all there is, and signs it when that is due.
-    async fn work(&mut self, is_last: bool) -> Result<(), Error> {
+    fn back_off(&mut self) -> Duration {
+        self.backoff = (self.backoff * 2).min(MAX_BACKOFF);
+        self.backoff
+    }
+
+    /// Moves what had committed as it began, and signs it when that is due, however much comes meanwhile.
+    async fn work(&mut self, is_last: bool) -> Result<Progress, Error> {
         if Instant::now() >= self.whole_at {
             self.cursor = Cursor::default();
             self.whole_at = Instant::now() + WHOLE_EVERY;
         }
-        while !within(self.step()).await? {}
-        if is_last || Instant::now() >= self.sign_at {
-            self.sign_at = Instant::now() + self.options.checkpoint_every;
-            within(self.sign()).await?;
+        loop {
+            let step = within(self.step()).await?;
+            if step == Step::OfPass && Instant::now() >= self.sign_at {
+                self.sign_in_time().await?;
+            }
+            let progress = match step {
+                Step::OfPass if is_last || !*self.shared.closing.borrow() => continue,
+                Step::OfPass | Step::PassEnded => Progress::More,
+                Step::Quiet => Progress::Drained,
+            };
+            if is_last || Instant::now() >= self.sign_at {
+                self.sign_in_time().await?;
+            }
+            return Ok(progress);
         }
-        Ok(())
     }
 
-    /// Moves one batch. Whether there is nothing more.
-    async fn step(&mut self) -> Result<bool, Error> {
+    async fn sign_in_time(&mut self) -> Result<(), Error> {
+        self.sign_at = Instant::now() + self.options.checkpoint_every;
+        within(self.sign()).await
+    }
+
+    /// Moves one batch.
+    async fn step(&mut self) -> Result<Step, Error> {
         let mut lease = self.shared.pool.acquire().await?;
         if !has_waiting(lease.vouched(), &self.cursor).await? {
-            return Ok(true);
+            return Ok(Step::Quiet);
         }
         drop(lease);
         let mut tx = self.shared.pool.begin().await?;
         // What the transaction does not keep is not known.
         let mut cursor = self.cursor.clone();
-        let master = self.options.master.as_ref();
-        let done = sequence_from(&mut tx, master, self.options.max_events, &mut cursor).await?;
-        let Sequenced::Moved { events, repeated, is_drained, .. } = done else { return Ok(true) };
+        let (master, max_events) = (self.options.master.as_ref(), self.options.max_events);
+        let done = sequence_from(&mut tx, master, max_events, &mut cursor, self.options.clock).await?;
+        let Sequenced::Moved { events, repeated, erased, refused, is_drained, .. } = done else {
+            return Ok(Step::Quiet);
+        };
         tx.commit().await?;
         self.cursor = cursor;
         self.shared.moved.fetch_add(events, Relaxed);
         self.shared.repeated.fetch_add(repeated, Relaxed);
-        Ok(is_drained)
+        self.shared.erased.fetch_add(erased, Relaxed);
+        self.shared.refused.fetch_add(refused, Relaxed);
+        Ok(match is_drained {
+            false => Step::OfPass,
+            true if events + repeated >= u64::from(max_events) => Step::PassEnded,
+            true => Step::Quiet,
+        })
     }
 
     async fn sign(&mut self) -> Result<(), Error> {
@@ -299,28 +281,49 @@ impl Working {
         if signed.is_some() {
             self.shared.checkpoints.fetch_add(1, Relaxed);
         }
-        let Some(signed) = signed.or_else(|| self.unkept.take()) else { return Ok(()) };
-        for witness in &self.options.witnesses {
-            let why = match tokio::time::timeout(WITNESS, witness.keep(&signed)).await {
-                Ok(Ok(())) => continue,
+        // Whoever signed the last one may have died before it told anybody.
+        let signed = match signed {
+            None if !self.has_told && !self.options.witnesses.is_empty() => self.last_signed(signer).await?,
+            signed => signed,
+        };
+        self.has_told = true;
+        if let Some(signed) = signed {
+            // It says all that an older one did.
+            self.unkept.fill(Some(signed));
+        }
+        let keeping = self.options.witnesses.iter().zip(&mut self.unkept).map(|(witness, unkept)| async {
+            let Some(signed) = unkept else { return None };
+            let why = match tokio::time::timeout(WITNESS, witness.keep(signed)).await {
+                Ok(Ok(())) => {
+                    *unkept = None;
+                    return None;
+                }
                 Ok(Err(error)) => with_causes(&*error),
                 Err(_) => format!("it took more than {WITNESS:?}"),
             };
-            self.shared.unkept.fetch_add(1, Relaxed);
             tracing::error!(witness = witness.name(), why, "a witness has not kept a checkpoint");
-            self.unkept = Some(signed.clone());
-        }
+            Some(why)
+        });
+        let failed = join_all(keeping).await.into_iter().flatten().count();
+        self.shared.unkept.fetch_add(failed as u64, Relaxed);
         Ok(())
     }
 
-    fn trouble(&self, error: &Error) {
-        let what = with_causes(error);
+    /// The last checkpoint that is there, where it is by this key.
+    async fn last_signed(&self, signer: &CheckpointSigner) -> Result<Option<SignedCheckpoint>, Error> {
+        let mut lease = self.shared.pool.acquire().await?;
+        let last = last_checkpoint(lease.vouched()).await?;
+        Ok(last.filter(|last| signer.verifier().verify(last).is_ok()))
+    }
+
+    fn trouble(&self, what: String, is_not_there: bool) {
+        // Before the migrations there is nothing that could wait, and whoever asks about health looks for the log first.
+        if is_not_there {
+            return;
+        }
         let mut trouble = self.shared.trouble.lock();
         if trouble.as_ref().is_none_or(|trouble| trouble.what != what) {
-            // Before the first migration there is nothing that could wait.
-            if !matches!(error, Error::NotThere { .. }) {
-                tracing::error!(error = what, "events get no places in the audit log and wait in the inbox");
-            }
+            tracing::error!(error = what, "events get no places in the audit log and wait in the inbox");
             *trouble = Some(Trouble { what, since: Instant::now() });
         }
     }
@@ -331,63 +334,5 @@ async fn within<T>(step: impl Future<Output = Result<T, Error>>) -> Result<T, Er
     match tokio::time::timeout(STEP, step).await {
         Ok(done) => done,
         Err(_) => Err(Error::Away { waited: STEP }),
-    }
-}
-
-struct SequencerProbe {
-    shared: Arc<Shared>,
-}
-
-#[async_trait]
-impl Probe for SequencerProbe {
-    fn name(&self) -> &str {
-        NAME
-    }
-
-    async fn probe(&self) -> Finding {
-        let trouble = self.shared.trouble.lock().clone();
-        let finding = match trouble {
-            Some(trouble) => Finding::new(NAME, Status::Unhealthy, trouble.what)
-                .with("for_seconds", &trouble.since.elapsed().as_secs()),
-            None => Finding::healthy(NAME),
-        };
-        match self.look().await {
-            Err(Error::NotThere { .. }) => {
-                Finding::new(NAME, Status::Degraded, "there is no audit log yet; run db migrate up")
-            }
-            Err(error) => Finding::new(NAME, Status::Unhealthy, with_causes(&error)),
-            Ok((waiting, oldest, size)) => {
-                let finding = finding.with("waiting", &waiting).with("leaves", &size);
-                if finding.status == Status::Healthy && oldest > SLOW.as_secs_f64() {
-                    let why = format!("events have waited for {oldest:.0} s for a place in the log");
-                    return Finding { status: Status::Degraded, summary: why, ..finding };
-                }
-                finding
-            }
-        }
-    }
-}
-
-const NAME: &str = "audit";
-
-impl SequencerProbe {
-    /// Events that wait, for how many seconds the first of them has, and leaves of the log.
-    async fn look(&self) -> Result<(u64, f64, u64), Error> {
-        let mut lease = self.shared.pool.acquire().await?;
-        let conn = lease.vouched();
-        let log = state(conn).await?;
-        let oldest: Option<f64> = sqlx::query_scalar(
-            "SELECT extract(epoch FROM clock_timestamp() - occurred_at)::float8 FROM audit_inbox ORDER BY txid LIMIT 1",
-        )
-        .fetch_optional(conn)
-        .await
-        .map_err(Error::while_trying("look at the inbox"))?;
-        Ok((log.waiting, oldest.unwrap_or(0.0), log.size))
-    }
-}
-
-impl fmt::Debug for SequencerProbe {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SequencerProbe").finish_non_exhaustive()
     }
 }

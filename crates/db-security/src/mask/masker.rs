@@ -48,6 +48,10 @@ impl Masker {
         self
     }
 
+    pub(super) fn looks_for(&self, pattern: Pattern) -> bool {
+        self.patterns.contains(&pattern)
+    }
+
     /// Whether values under this name are not shown.
     #[must_use]
     pub fn hides(&self, name: &str) -> bool {
@@ -104,7 +108,10 @@ impl Masker {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::patterns, Masker, Pattern};
+    use super::{
+        super::{patterns, tags},
+        Masker, Pattern,
+    };
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -113,9 +120,13 @@ mod tests {
         assert_eq!(Masker::new().text(text), expected);
     }
 
+    /// With `(?i)` a form needs the tables of Unicode's cases, which are no feature of ours: it works in these tests, and fails at
+    /// the first text of whoever has `mask` alone.
     #[test]
-    fn every_form_compiles() {
-        patterns::all_compile();
+    fn every_form_compiles_with_the_features_of_this_crate() {
+        for form in patterns::all().into_iter().chain([tags::form()]) {
+            assert!(!form.contains("(?i)") && !form.contains("(?i:"), "{form}");
+        }
     }
 
     #[test]
@@ -149,6 +160,62 @@ mod tests {
     }
 
     #[test]
+    fn secrets_in_everyday_forms_are_masked() {
+        // JSON in JSON, as structured logs have it.
+        check(r#"{"b":"{\"password\":\"hunter2\",\"x\":1}"}"#, r#"{"b":"{\"password\":\"***\",\"x\":1}"}"#);
+        check(r#"{"b":"{\"password\": \"hun\\\"ter2\"}"}"#, r#"{"b":"{\"password\": \"***\"}"}"#);
+        check(r#"{"password": {"value": "hunter2"}, "x": 1}"#, r#"{"password": ***, "x": 1}"#);
+        check(r#"{"passwords": ["a1", "b2"], "x": 1}"#, r#"{"passwords": ***, "x": 1}"#);
+        check(r#"{"secret": {"a": {"b": "hunter2"}}}"#, r#"{"secret": ***"#);
+        // Headers, to the end of their line.
+        check("Cookie: a=1; session=abc; other=def\nnext", "Cookie: ***\nnext");
+        check("Set-Cookie: id=abc; Path=/", "Set-Cookie: ***");
+        check("Authorization: ApiKey abcdef", "Authorization: ApiKey ***");
+        check("authorization: Negotiate YIIabc", "authorization: Negotiate ***");
+        check("Authorization: Digest username=\"bob\", response=\"abc\"", "Authorization: Digest ***");
+        check(
+            r#"{"h": "Authorization: Bearer abc", "x": 1}"#,
+            r#"{"h": "Authorization: Bearer ***", "x": 1}"#,
+        );
+        check("sent Bearer abcdefSECRET to it", "sent Bearer *** to it");
+        // Statements and commands.
+        check(
+            "ALTER ROLE app PASSWORD 'hun''ter2' VALID UNTIL 'x'",
+            "ALTER ROLE app PASSWORD '***' VALID UNTIL 'x'",
+        );
+        check(
+            "CREATE ROLE app ENCRYPTED PASSWORD E'hun\\'ter2'",
+            "CREATE ROLE app ENCRYPTED PASSWORD E'***'",
+        );
+        check("ALTER ROLE app PASSWORD $$hunter2$$", "ALTER ROLE app PASSWORD ***");
+        check("UPDATE t SET password = 'it''s' WHERE id = 1", "UPDATE t SET password = '***' WHERE id = 1");
+        check("run --password hunter2 --user ann", "run --password *** --user ann");
+        check("run --db-password=hunter2 --user ann", "run --db-password=*** --user ann");
+        check("DB_PASS=hunter2 PGPASSWORD=hunter2", "DB_PASS=*** PGPASSWORD=***");
+        check("<user>ann</user><password>hunter2</password>", "<user>ann</user><password>***</password>");
+        check(
+            &format!("rolpassword {}$4096:c2FsdA==$c3RvcmVk:c2VydmVy", "SCRAM-SHA-256"),
+            "rolpassword [token]",
+        );
+        // Passwords that nobody has escaped.
+        check("postgres://u:pa/ss@h/db", "postgres://u:***@h/db");
+        check("postgres://u:p#ss?w@h/db and", "postgres://u:***@h/db and");
+        check("redis://:p@ss/word@h", "redis://:***@h");
+        check("postgres://u:p\"w@h", "postgres://u:***@h");
+        check(r#"["postgres://u:p@h","x@y"]"#, r#"["postgres://u:***@h","x@y"]"#);
+        check("password=a,b&c)d;e}f]g, next", "password=***, next");
+        check("(password=hunter2)", "(password=***)");
+        check("?password%3Dhunter2 x", "?password%3D*** x");
+    }
+
+    #[test]
+    fn cards_and_accounts_are_masked_next_to_other_numbers() {
+        check("card 4111 1111 1111 1111 12/27", "card [card] 12/27");
+        check("row 7 4111111111111111 123", "row 7 [card] 123");
+        check("to DE89 3704 0044 0532 0130 00 BIC COBADEFF", "to [iban] BIC COBADEFF");
+    }
+
+    #[test]
     fn personal_data_is_masked_where_it_has_a_form() {
         check("from ann.o'hara+x@mail.example.co.uk, ok", "from [email], ok");
         check("card 4111 1111 1111 1111.", "card [card].");
@@ -169,6 +236,10 @@ mod tests {
             "id 01935c0a-0000-7abc-8def-000102030405",
             "http://host:5432/path",
             "the password was changed",
+            "a token is due, and no secret",
+            "bypass=on passenger: 7",
+            "--token",
+            "<b>password</b>",
             "a@b",
             "SELECT * FROM t WHERE a = $1",
             "lsn 0/16B3748, 1+2345678",
@@ -201,7 +272,7 @@ mod tests {
         /// Whatever the password: letters that end one in no text that people write.
         #[test]
         fn no_password_survives(
-            password in "[A-Za-z0-9!$%^*_+.@-]{6,30}",
+            password in "[A-Za-z0-9!$%^*_+.@,;&)}/?#:=-]{5,29}[A-Za-z0-9]",
             before in "[a-z ]{0,20}",
             after in "[a-z ]{0,20}",
         ) {
@@ -210,6 +281,11 @@ mod tests {
                 format!("{before} postgres://app:{password}@host/db {after}"),
                 format!("{before} password={password} {after}"),
                 format!("{before} {{\"api_key\": \"{password}\"}} {after}"),
+                format!("{before} {{\\\"api_key\\\":\\\"{password}\\\"}} {after}"),
+                format!("{before} PASSWORD '{password}' {after}"),
+                format!("{before} --db-password x{password} {after}"),
+                format!("{before} <password>{password}</password> {after}"),
+                format!("{before} Cookie: a=b; session={password} {after}"),
             ] {
                 let masked = masker.text(&text);
                 prop_assert!(!masked.contains(&password), "{masked}");

@@ -17,7 +17,9 @@
 //! with a prefix, a password in a URL) and what stands under a name that says what it is. It does not find a name in a sentence.
 
 mod masker;
+mod numbers;
 mod patterns;
+mod pem;
 mod tags;
 mod writer;
 

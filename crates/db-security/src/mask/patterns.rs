@@ -1,5 +1,6 @@
 //! Forms of what must not be read, and what stands in its place.
 
+use super::numbers::{cards, ibans, replaced};
 use regex::{Captures, Regex};
 use std::sync::LazyLock;
 
@@ -11,7 +12,8 @@ pub enum Pattern {
     PrivateKey,
     /// The password in `scheme://user:password@host`.
     UrlPassword,
-    /// A value behind a name that says that it is secret: `password=…`, `"token": "…"`, `Authorization: Bearer …`.
+    /// A value behind a name that says that it is secret: `password=…`, `"token": "…"`, `PASSWORD '…'`, `--password …`,
+    /// `<password>…`, and the rest of the line behind `Authorization:` and `Cookie:`.
     Named,
     /// A JSON Web Token.
     Jwt,
@@ -46,27 +48,27 @@ impl Pattern {
 
     /// The text with each of these replaced; `None` where there is none.
     pub(super) fn mask(self, text: &str) -> Option<String> {
-        let regex = self.regex();
-        if !regex.is_match(text) {
-            return None;
+        let forms: &[&Form] = match self {
+            Self::PrivateKey => &[&PRIVATE_KEY],
+            Self::UrlPassword => &[&URL_PASSWORD],
+            Self::Named => &[&HEADER, &NAMED, &QUOTED, &OPTION, &ELEMENT, &BEARER],
+            Self::Jwt => &[&JWT],
+            Self::Token => &[&TOKEN],
+            Self::Email => &[&EMAIL],
+            Self::Card => return replaced(text, &cards(text), "[card]"),
+            Self::Iban => return replaced(text, &ibans(text), "[iban]"),
+            Self::Phone => &[&PHONE],
+            Self::IpAddress => &[&IP_ADDRESS],
+        };
+        let mut masked: Option<String> = None;
+        for form in forms {
+            let now = masked.as_deref().unwrap_or(text);
+            if form.is_match(now) {
+                let next = form.replace_all(now, |found: &Captures<'_>| self.instead(found)).into_owned();
+                masked = Some(next);
+            }
         }
-        let masked = regex.replace_all(text, |found: &Captures<'_>| self.instead(found));
-        (masked != text).then(|| masked.into_owned())
-    }
-
-    fn regex(self) -> &'static Regex {
-        match self {
-            Self::PrivateKey => &PRIVATE_KEY,
-            Self::UrlPassword => &URL_PASSWORD,
-            Self::Named => &NAMED,
-            Self::Jwt => &JWT,
-            Self::Token => &TOKEN,
-            Self::Email => &EMAIL,
-            Self::Card => &CARD,
-            Self::Iban => &IBAN,
-            Self::Phone => &PHONE,
-            Self::IpAddress => &IP_ADDRESS,
-        }
+        masked.filter(|masked| masked != text)
     }
 
     /// What stands in its place; itself where it only looks like one.
@@ -77,16 +79,13 @@ impl Pattern {
             Self::PrivateKey => "[private key]".to_owned(),
             Self::UrlPassword => format!("{}***@", part(1)),
             Self::Named => {
-                let value = &whole[part(1).len()..];
-                let quote =
-                    value.chars().next().filter(|letter| matches!(letter, '"' | '\'')).map(String::from);
-                let quote = quote.unwrap_or_default();
-                format!("{}{quote}***{quote}", part(1))
+                let quote = opening(&whole[part(1).len()..]);
+                // What ends a value is what began it, without the letter that may stand before.
+                let end = quote.trim_start_matches(|letter: char| !matches!(letter, '\\' | '"' | '\''));
+                format!("{}{quote}***{end}", part(1))
             }
             Self::Jwt | Self::Token => "[token]".to_owned(),
             Self::Email => "[email]".to_owned(),
-            Self::Card if passes_luhn(whole) => "[card]".to_owned(),
-            Self::Iban if passes_iban(whole) => "[iban]".to_owned(),
             Self::Phone => format!("{}[phone]", part(1)),
             Self::IpAddress if whole.parse::<std::net::IpAddr>().is_ok() => "[ip]".to_owned(),
             Self::Card | Self::Iban | Self::IpAddress => whole.to_owned(),
@@ -94,30 +93,65 @@ impl Pattern {
     }
 }
 
+/// What a value in quotes begins with: the quote, with the backslashes or the letter before it. Empty where it has none.
+fn opening(value: &str) -> &str {
+    let quote = value.find(['"', '\'']).filter(|at| {
+        let before = &value[..*at];
+        before.bytes().all(|byte| byte == b'\\') || matches!(before, "e" | "E" | "n" | "N" | "u&" | "U&")
+    });
+    quote.map_or("", |at| &value[..=at])
+}
+
+/// What stands before a credential in a header, and may be read.
+const SCHEMES: &str = "bearer|basic|token|apikey|negotiate|ntlm|digest";
+
+type Form = LazyLock<Regex>;
+
 macro_rules! forms {
     ($($name:ident = $form:expr;)+) => {
-        $(static $name: LazyLock<Regex> =
+        $(static $name: Form =
             LazyLock::new(|| Regex::new(AsRef::<str>::as_ref(&$form)).expect("a form of this program's own"));)+
 
         #[cfg(test)]
-        pub(super) fn all_compile() {
-            $(LazyLock::force(&$name);)+
+        pub(super) fn all() -> Vec<&'static str> {
+            vec![$($name.as_str()),+]
         }
     };
 }
 
-/// Names whose values are secret, wherever they stand.
+/// Names whose values are secret, wherever they stand. ASCII letters of either case, by themselves: what Unicode has of cases is
+/// a part of `regex` that not everybody who builds this has.
 pub(super) const SECRET_NAMES: &str = "password|passwd|pwd|passphrase|secret|token|api[_-]?key|apikey|access[_-]?key|\
-    private[_-]?key|signing[_-]?key|master[_-]?key|client[_-]?secret|authorization|credentials?|cookie|session[_-]?id";
+    private[_-]?key|signing[_-]?key|master[_-]?key|client[_-]?secret|authorization|credentials?|cookie|session[_-]?id|signature";
+
+/// A name of them, with what stands before and behind it.
+fn secret_name() -> String {
+    format!(r"(?:\b|_)(?i-u:[a-z0-9_.-]*(?:{SECRET_NAMES})[a-z0-9_]*|(?:[a-z0-9.-]*[_.-])?pass)")
+}
+
+/// A value in quotes, of JSON, of JSON in JSON or of SQL: up to the quote that ends it, or to the end where the text was cut.
+const QUOTED_VALUE: &str = r#""(?:[^"\\]|\\.)*(?:"|\\?$)|(?i-u:e|n|u&)?'(?:[^'\\]|\\.|'')*(?:'|\\?$)|\\"(?:[^"\\]|\\\\(?:\\["\\]|[^"\\])|\\[^"\\])*(?:\\?"|\\*$)|\\{2,}"[^"]*(?:"|$)"#;
+
+/// A value without quotes: signs that may end it belong to it where it goes on.
+const BARE_VALUE: &str = r#"(?:[,;&)}\]]*[^\s"',;&)}\]])+"#;
 
 forms! {
     PRIVATE_KEY = r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?s:.*?)(?:-----END [A-Z ]*PRIVATE KEY-----|$)";
-    // Up to the last at sign before the host's end: a password that nobody has escaped may hold one.
-    URL_PASSWORD = r"([A-Za-z][A-Za-z0-9+.-]*://[^\s:/?#@]*:)[^\s/?#]*@";
-    // A value in quotes goes up to the quote that ends it, or to the end where the text was cut.
+    // Up to the last at sign: a password that nobody has escaped may hold one, and what else ends a host.
+    URL_PASSWORD = r#"([A-Za-z][A-Za-z0-9+.-]*://[^\s:/?#@]*:)(?:[^\s"'<>]*|[^\s/?#]*)@"#;
+    // The line is the value, of whatever parts it is.
+    HEADER = format!(r#"(\b(?i-u:[a-z-]*authorization|(?:set-)?cookie2?)[ \t]*:[ \t]*(?i-u:(?:{SCHEMES})[ \t]+)?)[^\s"'\\](?:[^\r\n]*\b(?i-u:response|signature)=[^\r\n]*|[^\r\n"]*)"#);
     NAMED = format!(
-        r#"(?i)((?:\b|_)[a-z0-9_.-]*(?:{SECRET_NAMES})[a-z0-9_]*["']?\s*(?:=>|[:=])\s*(?:(?:bearer|basic|token)\s+)?)(?:"(?:[^"\\]|\\.)*(?:"|\\?$)|'(?:[^'\\]|\\.)*(?:'|\\?$)|[^\s"',;&}})\]]+)"#
+        r#"({}\\*["']?\s*(?:=>|[:=]|%3[ADad])\s*(?i-u:(?:{SCHEMES})\s+)?)(?:{QUOTED_VALUE}|\{{[^{{}}\n]*\}}(?:{BARE_VALUE})?|\[[^\[\]\n]*\](?:{BARE_VALUE})?|[\[{{][^\n]*|{BARE_VALUE})"#,
+        secret_name()
     );
+    // As in `ALTER ROLE app PASSWORD 'x'`.
+    QUOTED = format!(r#"((?:\b|_)(?i-u:[a-z0-9_.-]*(?:{SECRET_NAMES})|identified\s+by)\s+)(?:{QUOTED_VALUE}|\$[A-Za-z0-9_]*\$[^$]*(?:\$[A-Za-z0-9_]*\$|$))"#);
+    // As in `--password x`.
+    OPTION = format!(r#"((?:^|\s)--?(?i-u:[a-z0-9-]*(?:{SECRET_NAMES})[a-z0-9-]*)\s+)(?:{QUOTED_VALUE}|[^\s"'-][^\s"']*)"#);
+    // As in `<password>x</password>`.
+    ELEMENT = format!(r"(<(?i-u:[a-z0-9_.:-]*(?:{SECRET_NAMES})[a-z0-9_]*)(?:\s[^<>]*)?>)[^<]+");
+    BEARER = r"(\b(?i-u:bearer)[ \t]+)[A-Za-z0-9._~+/=-]{8,}";
     JWT = r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*";
     TOKEN = [
         r"\bgh[pousr]_[A-Za-z0-9]{20,}",
@@ -130,38 +164,12 @@ forms! {
         r"\bnpm_[A-Za-z0-9]{30,}",
         r"\bpypi-[A-Za-z0-9_-]{30,}",
         r"PRIVATE\+KEY\+[^\s+]+\+[0-9a-f]{8}\+[A-Za-z0-9+/=]+",
+        // What PostgreSQL keeps of a password.
+        r"\bSCRAM-SHA-256\$[0-9]+:[A-Za-z0-9+/=]+\$[A-Za-z0-9+/=:]+",
+        r"\bmd5[0-9a-f]{32}\b",
     ]
     .join("|");
     EMAIL = r"[A-Za-z0-9._%+'-]+@[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}";
-    CARD = r"\b[0-9](?:[ -]?[0-9]){12,18}\b";
-    IBAN = r"\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]){11,30}\b";
     PHONE = r"(^|[^0-9A-Za-z+])\+[1-9](?:[ ().-]{0,2}[0-9]){7,14}\b";
     IP_ADDRESS = r"\b[0-9]{1,3}(?:\.[0-9]{1,3}){3}\b|(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}";
-}
-
-/// Luhn's test (ISO/IEC 7812-1, annex B).
-fn passes_luhn(text: &str) -> bool {
-    let digits: Vec<u32> = text.chars().filter_map(|letter| letter.to_digit(10)).collect();
-    let sum: u32 = digits
-        .iter()
-        .rev()
-        .enumerate()
-        .map(|(at, digit)| if at % 2 == 0 { *digit } else { digit * 2 / 10 + digit * 2 % 10 })
-        .sum();
-    (13..=19).contains(&digits.len()) && sum.is_multiple_of(10) && digits.iter().any(|digit| *digit != 0)
-}
-
-/// The test of ISO 13616: the number that the letters make, its first four put last, is 1 modulo 97.
-fn passes_iban(text: &str) -> bool {
-    let letters: Vec<char> = text.chars().filter(|letter| *letter != ' ').collect();
-    if !(15..=34).contains(&letters.len()) {
-        return false;
-    }
-    let (country, rest) = letters.split_at(4);
-    let mut remainder = 0_u32;
-    for letter in rest.iter().chain(country) {
-        let Some(value) = letter.to_digit(36) else { return false };
-        remainder = (remainder * if value < 10 { 10 } else { 100 } + value) % 97;
-    }
-    remainder == 1
 }

@@ -7,10 +7,15 @@ use std::{collections::BTreeSet, sync::LazyLock};
 /// Names that say by themselves that their values are secret, as a whole or at the end: `db_password`, `api-key`.
 static SECRET: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(&format!(
-        r"(?i)(?:^|[_.\s-]|\b)(?:{SECRET_NAMES}|hash|salt|ssn|iban|card[_-]?number|cvc|cvv)s?$"
+        r"(?:^|[_.\s-]|\b)(?i-u:{SECRET_NAMES}|pass|hash|salt|ssn|iban|card[_-]?number|cvc|cvv)(?i-u:s?)$"
     ))
     .expect("a form of this program's own")
 });
+
+#[cfg(test)]
+pub(super) fn form() -> &'static str {
+    SECRET.as_str()
+}
 
 /// Names of columns and fields whose values are not shown.
 #[derive(Clone, Debug, Default)]

@@ -16,7 +16,7 @@ macro_rules! function_types {
 }
 pub(crate) use function_types;
 
-use crate::access::{Problem, TableName, name::name_fault};
+use crate::access::{Problem, TableName, built_in::BuiltIn, name::name_fault};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the database has that rules may be about.
@@ -28,8 +28,8 @@ pub struct Catalogue {
     pub(crate) schemas: BTreeSet<String>,
     pub(crate) relations: BTreeMap<TableName, Relation>,
     pub(crate) functions: BTreeMap<String, Function>,
-    /// Functions of PostgreSQL's own that everybody may call.
-    pub(crate) built_in: BTreeSet<String>,
+    /// The names of PostgreSQL's own functions.
+    pub(crate) built_in: BTreeMap<String, BuiltIn>,
 }
 
 /// A table or view.
@@ -137,7 +137,7 @@ impl Catalogue {
             schemas: BTreeSet::new(),
             relations: BTreeMap::new(),
             functions: BTreeMap::new(),
-            built_in: BTreeSet::new(),
+            built_in: BTreeMap::new(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! The catalogue as a server has it.
 
 use super::{Catalogue, ColumnKind, Relation, RelationKind, function_types};
-use crate::access::{Error, TableName};
+use crate::access::{Error, TableName, built_in::BuiltIn};
 use sqlx::{PgConnection, postgres::types::Oid};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -50,13 +50,14 @@ const FUNCTIONS: &str = concat!(
 );
 
 const BUILT_IN: &str = "
-    SELECT p.proname::text
+    SELECT p.proname::text,
+           bool_and(EXISTS (
+               SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS a
+               WHERE a.grantee = 0 AND a.privilege_type = 'EXECUTE')),
+           bool_and(p.provolatile = 'i')
     FROM pg_catalog.pg_proc AS p
     WHERE p.pronamespace = 'pg_catalog'::regnamespace
-    GROUP BY p.proname
-    HAVING bool_and(EXISTS (
-        SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS a
-        WHERE a.grantee = 0 AND a.privilege_type = 'EXECUTE'))";
+    GROUP BY p.proname";
 
 impl Catalogue {
     /// Reads what a database has. Names without a schema are of the given one, which is `public` in most.
@@ -124,12 +125,12 @@ impl Catalogue {
                 tracing::warn!(function = %name, "rules cannot name this function, as its types are not plain");
             }
         }
-        catalogue.built_in = sqlx::query_scalar(BUILT_IN)
-            .fetch_all(conn)
-            .await
-            .map_err(Error::server(DOING))?
-            .into_iter()
-            .collect();
+        let built_in: Vec<(String, bool, bool)> =
+            sqlx::query_as(BUILT_IN).fetch_all(conn).await.map_err(Error::server(DOING))?;
+        for (name, is_public, is_immutable) in built_in {
+            let kind = BuiltIn::of(&name, is_public, is_immutable);
+            catalogue.built_in.insert(name, kind);
+        }
         Ok(catalogue)
     }
 }

@@ -25,6 +25,24 @@ pub enum Finding {
         /// A superuser, or one with BYPASSRLS.
         why: &'static str,
     },
+    /// Whoever runs this may act as a role that is held to no rule.
+    Becomes {
+        /// The current user.
+        user: String,
+        /// The role.
+        role: String,
+        /// A superuser, one with BYPASSRLS, or one that PostgreSQL gives rights to all data.
+        why: String,
+    },
+    /// A role of the rules, or PUBLIC, has a right to what is PostgreSQL's own that it does not give by itself.
+    SystemRight {
+        /// The role.
+        role: String,
+        /// The right, as GRANT has it.
+        privilege: String,
+        /// The table, column or function.
+        object: String,
+    },
     /// Whoever runs this owns a governed table.
     Owns {
         /// The current user.
@@ -87,6 +105,13 @@ pub enum Finding {
         /// The schema.
         schema: String,
     },
+    /// A role of the rules, or PUBLIC, may make schemas, and what it likes in them.
+    CreateSchema {
+        /// The role.
+        role: String,
+        /// The database.
+        database: String,
+    },
 }
 
 impl Finding {
@@ -106,8 +131,11 @@ impl Finding {
             | Self::InlinedFunction { .. }
             | Self::View { reader: None, .. }
             | Self::DefaultPrivilege { .. }
-            | Self::Create { .. } => Severity::Warning,
+            | Self::Create { .. }
+            | Self::CreateSchema { .. } => Severity::Warning,
             Self::Bypasses { .. }
+            | Self::Becomes { .. }
+            | Self::SystemRight { .. }
             | Self::Owns { .. }
             | Self::View { .. }
             | Self::DefinerFunction { .. }
@@ -127,6 +155,10 @@ impl Finding {
             }
             Self::Drift(_) => "apply the rules".to_owned(),
             Self::Bypasses { .. } => "let the service connect as a role that is neither".to_owned(),
+            Self::Becomes { user, role, .. } => format!("REVOKE {role} FROM {user}"),
+            Self::SystemRight { role, privilege, object } => {
+                format!("REVOKE {privilege} ON {object} FROM {role}, as a superuser")
+            }
             Self::Owns { .. } => "let the service connect as a role that owns nothing".to_owned(),
             Self::View { view, .. } => {
                 format!(
@@ -151,6 +183,9 @@ impl Finding {
                 format!("ALTER DEFAULT PRIVILEGES REVOKE ALL ON {kind} FROM {role}")
             }
             Self::Create { role, schema } => format!("REVOKE CREATE ON SCHEMA {schema} FROM {role}"),
+            Self::CreateSchema { role, database } => {
+                format!("REVOKE CREATE ON DATABASE {database} FROM {role}")
+            }
         }
     }
 }
@@ -160,6 +195,12 @@ impl fmt::Display for Finding {
         match self {
             Self::Drift(difference) => write!(f, "{difference}"),
             Self::Bypasses { user, why } => write!(f, "current user {user} {why}, and is held to no rule"),
+            Self::Becomes { user, role, why } => {
+                write!(f, "current user {user} may act as {role}, which {why} and is held to no rule")
+            }
+            Self::SystemRight { role, privilege, object } => {
+                write!(f, "{role} has {privilege} on {object}, which PostgreSQL gives nobody by itself")
+            }
             Self::Owns { user, table, is_forced: true } => {
                 write!(f, "current user {user} owns {table}: it may change its policies and rights")
             }
@@ -198,6 +239,9 @@ impl fmt::Display for Finding {
             }
             Self::DefaultPrivilege { role, kind } => write!(f, "new {kind} are granted to {role} by default"),
             Self::Create { role, schema } => write!(f, "{role} may make tables in schema {schema}"),
+            Self::CreateSchema { role, database } => {
+                write!(f, "{role} may make schemas in database {database}")
+            }
         }
     }
 }

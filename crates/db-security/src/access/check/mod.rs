@@ -1,6 +1,8 @@
 //! Finds what would let somebody past the rules, and says what to do about it.
 
 mod finding;
+mod system;
+mod views;
 
 pub use finding::{Finding, Severity};
 
@@ -11,8 +13,8 @@ use crate::access::{
 };
 use sqlx::PgConnection;
 
-/// Looks for what would let somebody past the rules: drift, owners and superusers, views, functions, partitions, default
-/// privileges. The gravest comes first; an empty answer means that none of these was found.
+/// Looks for what would let somebody past the rules: drift, owners and superusers and who may become one, rights to
+/// PostgreSQL's own tables and functions, views, functions, partitions, default privileges. The gravest comes first; an empty answer means that none of these was found.
 ///
 /// # Errors
 /// [`Error::Server`] when the server does not answer.
@@ -24,12 +26,18 @@ pub async fn check(conn: &mut PgConnection, policy: &Policy, owner: Owner) -> Re
     let actual = Actual::read(conn, policy).await?;
     let mut findings: Vec<Finding> = diff(&desired, &actual).into_iter().map(Finding::Drift).collect();
     findings.extend(current_user(conn, &desired).await?);
-    findings.extend(views(conn, &desired).await?);
+    // Whoever is a superuser already need not become one.
+    if !findings.iter().any(|finding| matches!(finding, Finding::Bypasses { .. })) {
+        findings.extend(system::becomes(conn).await?);
+    }
+    findings.extend(system::rights(conn, &desired).await?);
+    findings.extend(views::views(conn, &desired).await?);
     findings.extend(functions(conn, &desired).await?);
     findings.extend(inlined(conn, &desired).await?);
     findings.extend(logins(conn, &desired).await?);
     findings.extend(children(conn, &desired).await?);
     findings.extend(defaults(conn, &desired).await?);
+    findings.extend(system::schemas(conn, &desired).await?);
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity()));
     Ok(findings)
 }
@@ -66,31 +74,6 @@ async fn current_user(conn: &mut PgConnection, desired: &Desired) -> Result<Vec<
     .map_err(Error::server(DOING))?;
     let owns = |(table, is_forced)| Finding::Owns { user: user.clone(), table, is_forced };
     Ok(owned.into_iter().map(owns).collect())
-}
-
-/// Views that read governed tables and do not ask for their reader's rights, whoever may read them.
-async fn views(conn: &mut PgConnection, desired: &Desired) -> Result<Vec<Finding>, Error> {
-    let found: Vec<(String, String, Option<String>)> = sqlx::query_as(
-        "SELECT DISTINCT concat(vn.nspname, '.', v.relname), concat(tn.nspname, '.', t.relname),
-                (SELECT min(CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE pg_catalog.pg_get_userbyid(a.grantee)::text END)
-                 FROM aclexplode(v.relacl) AS a
-                 WHERE a.grantee = 0 OR pg_catalog.pg_get_userbyid(a.grantee)::text = ANY ($2))
-         FROM pg_catalog.pg_rewrite AS r
-         JOIN pg_catalog.pg_class AS v ON v.oid = r.ev_class
-         JOIN pg_catalog.pg_namespace AS vn ON vn.oid = v.relnamespace
-         JOIN pg_catalog.pg_depend AS d ON d.classid = 'pg_catalog.pg_rewrite'::regclass AND d.objid = r.oid
-         JOIN pg_catalog.pg_class AS t ON d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = t.oid
-         JOIN pg_catalog.pg_namespace AS tn ON tn.oid = t.relnamespace
-         WHERE v.oid <> t.oid AND v.relkind IN ('v', 'm') AND concat(tn.nspname, '.', t.relname) = ANY ($1)
-           AND NOT coalesce((SELECT o.option_value::bool FROM pg_catalog.pg_options_to_table(v.reloptions) AS o
-                             WHERE o.option_name = 'security_invoker'), false)",
-    )
-    .bind(table_names(desired))
-    .bind(role_names(desired))
-    .fetch_all(conn)
-    .await
-    .map_err(Error::server(DOING))?;
-    Ok(found.into_iter().map(|(view, table, reader)| Finding::View { view, table, reader }).collect())
 }
 
 /// Functions with their owner's rights that a role of the rules, or everybody, may call, and that no rule names.

@@ -8,13 +8,14 @@ pub use request::Request;
 
 use crate::access::{
     AttributeName, Effect, Permission, Policy, Refusal, RowCondition, Subject, TableName,
+    built_in::BuiltIn,
     catalogue::{Relation, RelationKind},
     condition::Node,
     literal::Literal,
     policy::{Covered, Grant, Guard, Right},
 };
 use chrono::{DateTime, Utc};
-use db_query::{Access, Columns, Touch};
+use db_query::{Access, Columns, Qualified, Touch};
 use std::{collections::BTreeSet, fmt};
 
 /// The answer to a request.
@@ -57,23 +58,6 @@ impl fmt::Display for Decision {
             Self::Refused(refusal) => write!(f, "refused: {refusal}"),
         }
     }
-}
-
-/// Functions of PostgreSQL that run SQL from a text, read what rules cannot see, or change who asks.
-fn is_sly(function: &str) -> bool {
-    const WHOLE: [&str; 9] = [
-        "set_config",
-        "ts_stat",
-        "ts_rewrite",
-        "nextval",
-        "currval",
-        "lastval",
-        "setval",
-        "loread",
-        "lowrite",
-    ];
-    const STARTS: [&str; 6] = ["query_to_", "table_to_", "schema_to_", "database_to_", "cursor_to_", "lo_"];
-    WHOLE.contains(&function) || STARTS.iter().any(|start| function.starts_with(start))
 }
 
 impl Policy {
@@ -122,6 +106,9 @@ impl Asking<'_> {
         }
         for function in request.functions.into_iter().flatten() {
             self.call(function)?;
+        }
+        for name in request.qualified {
+            self.name(name)?;
         }
         Ok(rows)
     }
@@ -269,21 +256,36 @@ impl Asking<'_> {
         }
     }
 
-    /// Whether a function may be called; a name stands for all functions that have it.
+    /// Whether a function may be called; a name stands for all functions that have it, those of PostgreSQL's own among them
+    /// where no schema is named.
     fn call(&self, name: &str) -> Result<(), Box<Refusal>> {
-        let catalogue = &self.policy.catalogue;
         let (schema, bare) = name.split_once('.').map_or((None, name), |(schema, bare)| (Some(schema), bare));
-        let found = self.policy.functions_named(name);
-        let is_built_in =
-            schema.is_none_or(|schema| schema == "pg_catalog") && catalogue.built_in.contains(bare);
-        let is_own = schema != Some("pg_catalog") && !found.is_empty();
-        if is_own {
-            return found.iter().try_for_each(|function| self.call_own(function));
+        let built_in = match schema {
+            None | Some("pg_catalog") => self.policy.catalogue.built_in.get(bare),
+            Some(_) => None,
+        };
+        let own = if schema == Some("pg_catalog") { &[] } else { self.policy.functions_named(name) };
+        match built_in {
+            Some(BuiltIn::Closed) => return Err(Box::new(Refusal::Sly { function: name.to_owned() })),
+            None if own.is_empty() => return self.call_own(name),
+            Some(BuiltIn::Open) | None => {}
         }
-        if is_built_in && is_sly(bare) {
-            return Err(Box::new(Refusal::Sly { function: name.to_owned() }));
+        own.iter().try_for_each(|function| self.call_own(function))
+    }
+
+    /// Whether a name behind that of a table is a column, or else a function that may be called.
+    fn name(&self, qualified: &Qualified) -> Result<(), Box<Refusal>> {
+        let Qualified { tables, column } = qualified;
+        let has = |table: &String| {
+            let relation = self.policy.table(table).map(|at| &self.policy.governed[at]);
+            let relation = relation.and_then(|table| self.policy.catalogue.relations.get(table));
+            relation.is_some_and(|relation| relation.columns.contains_key(column))
+        };
+        let is_let = tables.iter().any(has) || tables.is_empty() && self.call(column).is_ok();
+        if is_let {
+            return Ok(());
         }
-        if is_built_in { Ok(()) } else { self.call_own(name) }
+        Err(Box::new(Refusal::NoColumn { column: column.clone(), tables: tables.iter().cloned().collect() }))
     }
 
     fn call_own(&self, signature: &str) -> Result<(), Box<Refusal>> {

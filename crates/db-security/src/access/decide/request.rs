@@ -1,7 +1,7 @@
 //! What a decision is asked for.
 
 use crate::access::Permission;
-use db_query::{Access, Touch};
+use db_query::{Access, Qualified, Touch};
 use std::collections::BTreeSet;
 
 /// What a statement does, as `db_query::Statement` tells it.
@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 pub struct Request<'a> {
     pub(super) touches: &'a [Touch],
     pub(super) functions: Option<&'a BTreeSet<String>>,
+    pub(super) qualified: &'a [Qualified],
     pub(super) admin: &'a [String],
     pub(super) definitions: &'a [String],
 }
@@ -17,13 +18,20 @@ impl<'a> Request<'a> {
     /// A request for what a statement touches.
     #[must_use]
     pub const fn new(touches: &'a [Touch]) -> Self {
-        Self { touches, functions: None, admin: &[], definitions: &[] }
+        Self { touches, functions: None, qualified: &[], admin: &[], definitions: &[] }
     }
 
     /// The same, which also calls functions: `Statement::functions`.
     #[must_use]
     pub const fn functions(self, functions: &'a BTreeSet<String>) -> Self {
         Self { functions: Some(functions), ..self }
+    }
+
+    /// The same, which also names columns by what they are of: `Statement::touches_and_qualified`, `RawTouches::qualified`. A
+    /// name that is no column may call a function, so leave them out only where nobody else has chosen the names.
+    #[must_use]
+    pub const fn qualified(self, names: &'a [Qualified]) -> Self {
+        Self { qualified: names, ..self }
     }
 
     /// The same, which also needs `admin` on tables: TRUNCATE and the like.

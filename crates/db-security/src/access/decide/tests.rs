@@ -1,6 +1,8 @@
 //! Decisions, one by one; that the server answers alike is tested in `tests/it`.
 
-use crate::access::{Decision, Mode, Policy, Request, Rows, Subject, Verdict, policy::tests::policy};
+use crate::access::{
+    Decision, Mode, Policy, Request, Rows, Subject, Verdict, built_in::BuiltIn, policy::tests::policy,
+};
 use chrono::{DateTime, Utc};
 use db_query::{Access, Columns, Touch};
 use std::collections::BTreeSet;
@@ -136,7 +138,15 @@ fn a_bare_column_may_be_of_another_table() {
 fn functions_are_called_by_rule_and_sly_ones_never() {
     let call = r#"permissions = ["execute"]; function = "#;
     let mut policy = policy(&[&format!("{call}\"f\""), &format!("{call}\"g(text)\"")]).expect("sound");
-    policy.catalogue.built_in.extend(["lower", "set_config", "query_to_xml"].map(str::to_owned));
+    for (name, kind) in [
+        ("lower", BuiltIn::Open),
+        ("f", BuiltIn::Open),
+        ("g", BuiltIn::Open),
+        ("set_config", BuiltIn::Closed),
+        ("query_to_xml", BuiltIn::Closed),
+    ] {
+        policy.catalogue.built_in.insert(name.to_owned(), kind);
+    }
     for (name, is_allowed) in [
         ("f", true),
         ("public.f", true),

@@ -2,7 +2,7 @@
 
 use super::{Applied, Denial, tell::Teller};
 use crate::access::{
-    Decision, GuardError, Mode, NotUnderstood, Policy, Request, Rows, Subject, TableRows, read_sql,
+    Decision, GuardError, Mode, Policy, RawTouches, Request, Rows, Subject, TableRows, read_sql,
 };
 use chrono::{DateTime, Utc};
 use db_query::Statement;
@@ -38,8 +38,8 @@ impl Asking<'_> {
 
     /// The statement as it may run.
     pub(super) fn statement(&self, statement: Statement) -> Result<Statement, GuardError> {
-        let (touches, functions) = (statement.touches(), statement.functions());
-        let request = Request::new(&touches).functions(&functions);
+        let ((touches, qualified), functions) = (statement.touches_and_qualified(), statement.functions());
+        let request = Request::new(&touches).functions(&functions).qualified(&qualified);
         let Let::On(rows) = self.decide(&request)? else { return Ok(statement) };
         let left = self.applied.left(self.subject.role(), &rows);
         let kept = if left.is_empty() { Ok(statement) } else { self.kept(statement, &left) };
@@ -54,24 +54,19 @@ impl Asking<'_> {
 
     /// Whether a text may run as it is: nothing can be written into it.
     pub(super) fn sql(&self, text: &str) -> Result<(), GuardError> {
-        let read = read_sql(text).and_then(|read| match (read.copies, read.statements) {
-            (true, _) => Err(NotUnderstood::new("COPY, which goes by a protocol of its own")),
-            (false, 1) => Ok(read),
-            _ => Err(NotUnderstood::new("several statements in one text")),
-        });
-        let read = match read {
+        let read = match read_sql(text).and_then(RawTouches::alone) {
             Ok(read) => read,
             Err(error) if self.mode == Mode::Enforce => {
                 return self.refuse(GuardError::NotUnderstood(error));
             }
             Err(error) => {
-                self.teller.observed(&Denial::NotUnderstood(error));
+                self.teller.observed(&Denial::NotUnderstood(error), self.now);
                 return Ok(());
             }
         };
         let truncates: Vec<String> = read.truncates.into_iter().collect();
         let definitions: Vec<String> = read.administers.into_iter().collect();
-        let request = Request::new(&read.touches).functions(&read.functions);
+        let request = Request::new(&read.touches).functions(&read.functions).qualified(&read.qualified);
         let request = request.admin(&truncates).definitions(&definitions);
         let Let::On(rows) = self.decide(&request)? else { return Ok(()) };
         match self.applied.left(self.subject.role(), &rows).first() {
@@ -90,7 +85,7 @@ impl Asking<'_> {
             (_, decision) => match Denial::of(decision) {
                 None => Ok(Let::On(Vec::new())),
                 Some(denial) => {
-                    self.teller.observed(&denial);
+                    self.teller.observed(&denial, self.now);
                     Ok(Let::Observed)
                 }
             },

@@ -4,6 +4,7 @@
 mod admit;
 mod applied;
 mod error;
+mod recent;
 mod run;
 mod tell;
 mod transaction;

@@ -1,8 +1,13 @@
 //! Tells of what is refused: an event, a counter, and a fact for whoever audits. Names are told, values never.
 
+use super::recent::Recent;
 use crate::access::{Decision, GuardError, NotUnderstood, Refusal};
+use chrono::{DateTime, Utc};
 use db_core::{AuditFact, AuditOutcome, AuditSink};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
 
 /// What became of statements, since the guard was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,6 +19,8 @@ pub struct GuardStats {
     pub refused: u64,
     /// Statements that were let through in observe mode though the rules refuse them, or would keep them to some rows.
     pub observed: u64,
+    /// Of those, how many were not told, as the same was told of the same role within the last minute, or too much was.
+    pub untold: u64,
     /// Statements that the rules let here and the server refused with 42501: rows that they may not make so, or drift.
     pub refused_by_server: u64,
 }
@@ -23,7 +30,9 @@ pub(super) struct Counters {
     pub(super) allowed: AtomicU64,
     pub(super) refused: AtomicU64,
     pub(super) observed: AtomicU64,
+    pub(super) untold: AtomicU64,
     pub(super) refused_by_server: AtomicU64,
+    recent: Mutex<Recent>,
 }
 
 impl Counters {
@@ -32,6 +41,7 @@ impl Counters {
             allowed: self.allowed.load(Relaxed),
             refused: self.refused.load(Relaxed),
             observed: self.observed.load(Relaxed),
+            untold: self.untold.load(Relaxed),
             refused_by_server: self.refused_by_server.load(Relaxed),
         }
     }
@@ -92,10 +102,18 @@ pub(super) struct Teller<'a> {
 }
 
 impl Teller<'_> {
-    /// A statement that is let through, though the rules have something against it.
-    pub(super) fn observed(&self, denial: &Denial) {
+    /// A statement that is let through, though the rules have something against it. The same is told once a minute: nothing
+    /// was stopped, and it would be told with each statement of a service.
+    pub(super) fn observed(&self, denial: &Denial, now: DateTime<Utc>) {
         self.counters.observed.fetch_add(1, Relaxed);
         let why = denial.why();
+        let mut recent = self.counters.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = recent.is_due(self.role, &why, now);
+        drop(recent);
+        if !is_due {
+            self.counters.untold.fetch_add(1, Relaxed);
+            return;
+        }
         match denial {
             Denial::SomeRows { .. } => {
                 tracing::info!(role = self.role, why, "access rules would keep a statement to some rows");

@@ -1,6 +1,8 @@
 //! Rules that cannot be used, and what is said of them.
 
-use crate::access::{Catalogue, ColumnKind, Error, Policy, RelationKind, Rules};
+use crate::access::{
+    Actual, Catalogue, ColumnKind, Difference, Error, Owner, Policy, RelationKind, Rules, compile, diff,
+};
 
 pub(in crate::access) fn catalogue() -> Catalogue {
     let columns = [
@@ -41,6 +43,20 @@ pub(in crate::access) fn policy(rules: &[&str]) -> Result<Policy, Error> {
 fn check(rules: &[&str], expected: &str) {
     let error = policy(rules).expect_err(expected).to_string();
     assert!(error.contains(expected), "{rules:?}: {error}");
+}
+
+/// What is missed by those who should not see rows is no want of a right.
+#[test]
+fn a_policy_that_hides_rows_and_is_not_there_grants_more() {
+    let deny = r#"table = "tasks"; effect = "deny"; rows = { id = 1 }"#;
+    let desired = compile(&policy(&[TASKS, deny]).expect("sound"), Owner::Held);
+    let differences = diff(&desired, &Actual::default());
+    let more = |name: &str| {
+        let is_it = |found: &&Difference| matches!(found, Difference::Policy { name: of, .. } if of == name);
+        differences.iter().find(is_it).expect(name).grants_more()
+    };
+    assert!(more("cairn_rule-1_select"));
+    assert!(!more("cairn_rule-0_select"));
 }
 
 const TASKS: &str = r#"table = "tasks""#;

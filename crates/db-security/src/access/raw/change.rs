@@ -68,7 +68,7 @@ impl Reader {
             None => path,
             Some(alias) => vec![names::fold(&alias.alias)?],
         };
-        let target = Item { name: called, tables: vec![table.clone()], ..Item::default() };
+        let target = Item::target(called, &table);
         let scope = Scope { items: vec![target], ..Scope::default() };
         self.in_scope(scope, |reader| {
             if let Some(on) = on {
@@ -95,9 +95,7 @@ impl Reader {
         }
         let OnConflictAction::DoUpdate(DoUpdate { assignments, selection }) = action else { return Ok(()) };
         // To read of the row that was to be inserted, the server demands what it does for the table.
-        let excluded =
-            Item { name: vec!["excluded".to_owned()], tables: vec![table.to_owned()], ..Item::default() };
-        self.here().items.push(excluded);
+        self.here().items.push(Item::target(vec!["excluded".to_owned()], table));
         self.assignments(table, assignments)?;
         self.exprs(selection)?;
         self.here().items.pop();
@@ -145,8 +143,11 @@ impl Reader {
         }
         let path = names::path(name)?;
         let table = path.join(".");
-        let (name, renamed) = answers(alias.as_ref(), path)?;
-        self.here().items.push(Item { name, tables: vec![table.clone()], renamed, ..Item::default() });
+        let (name, given) = answers(alias.as_ref(), path)?;
+        if !given.is_empty() {
+            return refuse("a change to a table with other names for its columns");
+        }
+        self.here().items.push(Item::target(name, &table));
         Ok(table)
     }
 

@@ -360,7 +360,7 @@ const TYPES: &[&str] = &[
     "zone",
 ];
 
-fn built_in(data_type: &DataType) -> Understood<()> {
+pub(super) fn built_in(data_type: &DataType) -> Understood<()> {
     let text = data_type.to_string().to_ascii_lowercase();
     let known = text
         .split([' ', '(', ')', '[', ']', ','])

@@ -3,6 +3,7 @@
 use super::{
     Reader, Touched, Understood,
     names::{self, Called},
+    outputs::{Outputs, columns},
     refuse,
     scope::Item,
 };
@@ -64,10 +65,12 @@ impl Reader {
     /// A table that is read, or a common table expression.
     fn push_table(&mut self, name: Vec<String>, alias: Option<&TableAlias>) -> Understood<()> {
         let table = name.join(".");
-        let is_cte = name.len() == 1 && self.ctes.contains(&table);
-        let (called, renamed) = answers(alias, name)?;
-        let mut item = Item { name: called, renamed, ..Item::default() };
-        if !is_cte {
+        let cte = self.ctes.iter().rev().find(|(cte, _)| name.len() == 1 && *cte == table);
+        let outputs = cte.map(|(_, outputs)| outputs.clone());
+        let (called, given) = answers(alias, name)?;
+        let mut item = Item { name: called, renamed: !given.is_empty(), ..Item::default() };
+        item.outputs = outputs.clone().unwrap_or_else(|| Outputs::of_table(&table)).renamed(given);
+        if outputs.is_none() {
             self.note(&table, Access::Read, Touched::Any);
             item.tables.push(table.clone());
             item.locks.push(table);
@@ -105,7 +108,7 @@ impl Reader {
                         Called::Value | Called::Form => Vec::new(),
                     };
                     self.arguments(args)?;
-                    self.push_derived(alias.as_ref(), called, Vec::new())
+                    self.push_derived(alias.as_ref(), called, Vec::new(), Outputs::unknown())
                 }
                 Some(_) => refuse("a table function with settings"),
             },
@@ -113,7 +116,8 @@ impl Reader {
                 let hidden = std::mem::replace(&mut self.here().hidden, !lateral);
                 let locks = self.query(subquery);
                 self.here().hidden = hidden;
-                self.push_derived(alias.as_ref(), Vec::new(), locks?)
+                let (locks, outputs) = (locks?, std::mem::take(&mut self.last));
+                self.push_derived(alias.as_ref(), Vec::new(), locks, outputs)
             }
             TableFactor::Function { lateral: _, name, args, with_ordinality: _, alias } => {
                 let Called::Function(function) = names::called(name, true)? else {
@@ -122,7 +126,7 @@ impl Reader {
                 let called = function.rsplit('.').next().unwrap_or_default().to_owned();
                 self.functions.insert(function);
                 self.arguments(args)?;
-                self.push_derived(alias.as_ref(), vec![called], Vec::new())
+                self.push_derived(alias.as_ref(), vec![called], Vec::new(), Outputs::unknown())
             }
             TableFactor::UNNEST {
                 alias,
@@ -133,7 +137,7 @@ impl Reader {
             } => {
                 self.functions.insert("unnest".to_owned());
                 self.exprs(array_exprs)?;
-                self.push_derived(alias.as_ref(), vec!["unnest".to_owned()], Vec::new())
+                self.push_derived(alias.as_ref(), vec!["unnest".to_owned()], Vec::new(), Outputs::unknown())
             }
             TableFactor::NestedJoin { table_with_joins, alias } => {
                 let before = self.here().items.len();
@@ -144,8 +148,14 @@ impl Reader {
                 let tables = inner.iter().flat_map(|item| item.tables.clone()).collect();
                 let locks = inner.iter().flat_map(|item| item.locks.clone()).collect();
                 let renamed = inner.iter().any(|item| item.renamed);
-                let (name, again) = answers(Some(alias), Vec::new())?;
-                self.here().items.push(Item { name, tables, locks, renamed: renamed || again });
+                let mut outputs = Outputs::of_all(inner.iter());
+                if renamed {
+                    outputs.tables.clear();
+                }
+                let (name, given) = answers(Some(alias), Vec::new())?;
+                let renamed = renamed || !given.is_empty();
+                let outputs = outputs.renamed(given);
+                self.here().items.push(Item { name, tables, locks, renamed, outputs });
                 Ok(())
             }
             _ => refuse("what is from something of another dialect, or from a sample"),
@@ -157,19 +167,24 @@ impl Reader {
         alias: Option<&TableAlias>,
         name: Vec<String>,
         locks: Vec<String>,
+        outputs: Outputs,
     ) -> Understood<()> {
-        let (name, _) = answers(alias, name)?;
-        self.here().items.push(Item { name, locks, ..Item::default() });
+        let (name, given) = answers(alias, name)?;
+        let outputs = outputs.renamed(given);
+        self.here().items.push(Item { name, locks, outputs, ..Item::default() });
         Ok(())
     }
 }
 
-/// The name that an item answers to, and whether its columns have other names than they had.
-pub(super) fn answers(alias: Option<&TableAlias>, name: Vec<String>) -> Understood<(Vec<String>, bool)> {
+/// The name that an item answers to, and the names that its columns get.
+pub(super) fn answers(
+    alias: Option<&TableAlias>,
+    name: Vec<String>,
+) -> Understood<(Vec<String>, Vec<String>)> {
     match alias {
-        None => Ok((name, false)),
-        Some(TableAlias { explicit: _, name, columns, at: None }) => {
-            Ok((vec![names::fold(name)?], !columns.is_empty()))
+        None => Ok((name, Vec::new())),
+        Some(alias @ TableAlias { explicit: _, name, columns: _, at: None }) => {
+            Ok((vec![names::fold(name)?], columns(alias)?))
         }
         Some(_) => refuse("an alias of another dialect"),
     }

@@ -10,12 +10,13 @@ mod expr;
 mod from;
 mod kept;
 mod names;
+mod outputs;
 mod query;
 mod scope;
 mod statement;
 mod tokens;
 
-use db_query::{Access, Columns, Touch};
+use db_query::{Access, Columns, Qualified, Touch};
 use sqlparser::ast::{Spanned, Statement};
 use std::{
     borrow::Cow,
@@ -28,8 +29,8 @@ use std::{
 /// # What it takes to run them
 /// Of each touch the right of its name on its columns; where no column is named (`count(*)`), on any one. Of a table in
 /// `truncates` the right to truncate it, and to own what is in `administers`. A bare column counts for every table that it
-/// may be of, so some tables will be said to have columns that they do not have; whoever knows the columns may leave those out,
-/// but a name that belongs to no column at all may be that of a function, which `table.name` calls.
+/// may be of, so some tables will be said to have columns that they do not have; whoever knows the columns may leave those out.
+/// Of each name in `qualified` one of its tables must have the column, or it is a function that is called.
 ///
 /// # What is not seen
 /// What a function does; what a view, a trigger, a rule, a default or a policy does in its owner's name; which schema a table
@@ -44,12 +45,29 @@ pub struct RawTouches {
     /// Functions that are called by name, `schema.name` where a schema was given. What SQL gives a form of its own is called by
     /// its name in the catalogue or left out where it has none (`coalesce`).
     pub functions: BTreeSet<String>,
+    /// Columns that are named by what they are of, as [`db_query::Statement::touches_and_qualified`] has them, without those
+    /// that the text itself gives the name.
+    pub qualified: Vec<Qualified>,
     /// Tables that are emptied as a whole.
     pub truncates: BTreeSet<String>,
     /// Tables, views and indexes whose definition is changed.
     pub administers: BTreeSet<String>,
     /// Whether a statement is a COPY, which goes by a protocol of its own.
     pub copies: bool,
+}
+
+impl RawTouches {
+    /// What a text touches that is one statement, and no COPY: only such a one is run for a subject.
+    ///
+    /// # Errors
+    /// [`NotUnderstood`] for several statements, for none, and for COPY.
+    pub fn alone(self) -> Result<Self, NotUnderstood> {
+        match (self.copies, self.statements) {
+            (true, _) => refuse("COPY, which goes by a protocol of its own"),
+            (false, 1) => Ok(self),
+            _ => refuse("several statements in one text"),
+        }
+    }
 }
 
 /// A text of which it is not certain what it touches; it must not be run on the strength of a rule.
@@ -95,14 +113,19 @@ fn refuse<T>(what: impl Into<Cow<'static, str>>) -> Understood<T> {
 /// Understood are SELECT, VALUES, INSERT, UPDATE, DELETE and MERGE in all their forms that the parser knows, EXPLAIN
 /// of those, COPY from the client and to it, TRUNCATE, DROP of tables, views and indexes, and ALTER TABLE that renames or drops.
 ///
-/// Each call reads on a thread of its own, which takes some tens of microseconds more than the reading.
+/// Each call reads on a thread of its own, which takes some tens of microseconds more than the reading; the caller waits for it,
+/// some tens of milliseconds for the longest text.
 ///
 /// # Errors
-/// [`NotUnderstood`] for all else: what begins or ends transactions or changes the session, runs code (DO, CALL, EXECUTE,
+/// [`NotUnderstood`] for a text of more than 64 KiB, for a column of what is no table and is not seen to have it (`f.value` of
+/// `json_each(..) AS f`, but not of `json_each(..) AS f (key, value)`), as that may call a function, and for all else: what begins or ends transactions or changes the session, runs code (DO, CALL, EXECUTE,
 /// functions that are given a statement as a text), grants, touches the server's files, or is written in a way of which
 /// server and parser may think differently: unicode escapes, backslashes in plain strings, names in strings' quotes, reserved
 /// words as names, names that hold a dot, columns of the system's.
 pub fn read_sql(text: &str) -> Result<RawTouches, NotUnderstood> {
+    if text.len() > MAX_BYTES {
+        return refuse("a text of more than 64 KiB; send its values as parameters");
+    }
     // The parser goes down fifty levels before it gives up, which may be more than the caller's stack can hold.
     thread::scope(|scope| {
         let reader = thread::Builder::new().stack_size(STACK).spawn_scoped(scope, || read_here(text));
@@ -110,6 +133,10 @@ pub fn read_sql(text: &str) -> Result<RawTouches, NotUnderstood> {
         reader.join().unwrap_or_else(|_| refuse("the parser fails on it"))
     })
 }
+
+/// The longest text that is read: whoever waits for it does nothing else meanwhile, and longer ones hold values that belong in
+/// parameters.
+const MAX_BYTES: usize = 64 << 10;
 
 /// Bytes of stack for the reader; only what is used of it is ever there.
 const STACK: usize = 64 << 20;
@@ -125,6 +152,7 @@ fn read_here(text: &str) -> Understood<RawTouches> {
         statements: statements.len(),
         touches: reader.found.into_iter().map(touch).collect(),
         functions: reader.functions,
+        qualified: reader.qualified.into_iter().collect(),
         truncates: reader.truncates,
         administers: reader.administers,
         copies: reader.copies,
@@ -136,13 +164,16 @@ fn read_here(text: &str) -> Understood<RawTouches> {
 struct Reader {
     found: BTreeMap<(String, Access), Columns>,
     functions: BTreeSet<String>,
+    qualified: BTreeSet<Qualified>,
     truncates: BTreeSet<String>,
     administers: BTreeSet<String>,
     copies: bool,
     /// The queries around, the innermost last.
     scopes: Vec<scope::Scope>,
-    /// Names of common table expressions that can be seen.
-    ctes: Vec<String>,
+    /// Common table expressions that can be seen, the innermost last, with the columns that they give.
+    ctes: Vec<(String, outputs::Outputs)>,
+    /// The columns that the query gives which was read last.
+    last: outputs::Outputs,
     depth: usize,
 }
 

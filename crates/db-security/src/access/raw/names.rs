@@ -2,6 +2,7 @@
 //! something else.
 
 use super::{NotUnderstood, Understood, refuse};
+use crate::access::built_in::runs_text;
 use sqlparser::ast::{Ident, ObjectName, ObjectNamePart};
 
 /// Words that PostgreSQL never takes for the name of a table or a column. Where the parser did, it has understood another
@@ -130,22 +131,6 @@ const VALUES: &[&str] = &[
 /// Forms that the grammar takes for itself; there is no function of that name to call without quotes.
 const FORMS: &[&str] = &["array", "coalesce", "greatest", "grouping", "least", "nullif", "row"];
 
-/// Functions that run a statement which they are given as a text, or tables by their name.
-const RUNNERS: &[&str] = &[
-    "connectby",
-    "crosstab",
-    "cursor_to_xml",
-    "cursor_to_xmlschema",
-    "database_to_xml",
-    "dblink",
-    "query_to_xml",
-    "schema_to_xml",
-    "table_to_xml",
-    "ts_rewrite",
-    "ts_stat",
-    "xpath_table",
-];
-
 /// Longer names are cut by the server, and so meet others.
 const MAX_NAME: usize = 63;
 
@@ -237,7 +222,7 @@ pub(super) fn called(name: &ObjectName, parentheses: bool) -> Understood<Called>
     }
     let parts = path(name)?;
     let last = parts.last().map_or("", String::as_str);
-    if RUNNERS.iter().any(|runner| last.starts_with(runner)) {
+    if runs_text(last) {
         return Err(NotUnderstood::new(format!("{last} runs what it is given as a text")).near(name));
     }
     Ok(Called::Function(parts.join(".")))

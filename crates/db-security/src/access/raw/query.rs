@@ -3,7 +3,9 @@
 use super::{
     Reader, Understood,
     expr::sort_key,
-    names, refuse,
+    names,
+    outputs::{Outputs, announced, columns},
+    refuse,
     scope::{Item, Scope},
 };
 use sqlparser::ast::{
@@ -43,25 +45,26 @@ impl Reader {
         if !pipe_operators.is_empty() {
             return refuse("a pipe");
         }
+        // All names of WITH RECURSIVE are known in all its parts, and of WITH those that came before.
+        if let Some(with) = with.as_ref().filter(|with| with.recursive) {
+            self.ctes.extend(announced(with)?);
+        }
         for cte in with.iter().flat_map(|with| &with.cte_tables) {
             if cte.from.is_some() {
                 return refuse("FROM after a common table expression");
             }
-            let name = names::fold(&cte.alias.name)?;
-            let recursive = with.as_ref().is_some_and(|with| with.recursive);
-            // All names of WITH RECURSIVE are known in all its parts, and of WITH those that came before.
-            if recursive {
-                for cte in with.iter().flat_map(|with| &with.cte_tables) {
-                    self.ctes.push(names::fold(&cte.alias.name)?);
-                }
-            }
+            let (name, given) = (names::fold(&cte.alias.name)?, columns(&cte.alias)?);
             self.query(&cte.query)?;
-            self.ctes.push(name);
+            let outputs = std::mem::take(&mut self.last).renamed(given);
+            self.ctes.push((name, outputs));
         }
         let ((), scope) = self.in_scope(Scope::default(), |reader| {
             reader.body(body)?;
+            let outputs = std::mem::take(&mut reader.last);
             reader.order(order_by.as_ref(), body)?;
             reader.limit(limit_clause.as_ref(), fetch.as_ref())?;
+            // What was read after it stood in it.
+            reader.last = outputs;
             locks.iter().try_for_each(|lock| reader.lock_clause(lock, body))
         })?;
         Ok(scope.items.into_iter().flat_map(|item| item.locks).collect())
@@ -77,9 +80,11 @@ impl Reader {
             }
             SetExpr::SetOperation { left, op: _, set_quantifier: _, right } => {
                 // Each side has tables of its own.
-                for side in [left, right] {
-                    reader.in_scope(Scope::default(), |reader| reader.body(side))?;
-                }
+                reader.in_scope(Scope::default(), |reader| reader.body(left))?;
+                let outputs = std::mem::take(&mut reader.last);
+                reader.in_scope(Scope::default(), |reader| reader.body(right))?;
+                // The first names the columns of both.
+                reader.last = outputs;
                 Ok(())
             }
             SetExpr::Values(values) => reader.values(values),
@@ -93,7 +98,9 @@ impl Reader {
     }
 
     pub(super) fn values(&mut self, values: &Values) -> Understood<()> {
-        values.rows.iter().flat_map(|row| &row.content).try_for_each(|value| self.value(value))
+        values.rows.iter().flat_map(|row| &row.content).try_for_each(|value| self.value(value))?;
+        self.last = Outputs::of_values(values.rows.first().map_or(0, |row| row.content.len()));
+        Ok(())
     }
 
     /// An expression where DEFAULT may stand as well.
@@ -147,6 +154,7 @@ impl Reader {
         }
         self.from(from)?;
         self.projection(projection)?;
+        let outputs = std::mem::take(&mut self.last);
         if let Some(Distinct::On(exprs)) = distinct {
             self.exprs(exprs)?;
         }
@@ -161,6 +169,7 @@ impl Reader {
         for NamedWindowDefinition(_, window) in named_window {
             self.named_window(window)?;
         }
+        self.last = outputs;
         Ok(())
     }
 
@@ -186,6 +195,7 @@ impl Reader {
                 }
             }
         }
+        self.last = self.outputs(projection)?;
         Ok(())
     }
 

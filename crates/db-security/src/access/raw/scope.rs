@@ -1,7 +1,7 @@
 //! What names mean where they stand: the tables, subqueries and functions of the queries around.
 
-use super::{NotUnderstood, Reader, Touched, Understood, refuse};
-use db_query::Access;
+use super::{NotUnderstood, Reader, Touched, Understood, outputs::Outputs, refuse};
+use db_query::{Access, Qualified};
 
 /// A query that the reader is in.
 #[derive(Default)]
@@ -24,10 +24,17 @@ pub(super) struct Item {
     pub(super) locks: Vec<String>,
     /// Whether its columns have other names here than in the table.
     pub(super) renamed: bool,
+    /// The names of its columns here.
+    pub(super) outputs: Outputs,
 }
 
 impl Item {
-    fn answers_to(&self, qualifier: &[String]) -> bool {
+    /// A table that is changed.
+    pub(super) fn target(name: Vec<String>, table: &str) -> Self {
+        Self { name, tables: vec![table.to_owned()], outputs: Outputs::of_table(table), ..Self::default() }
+    }
+
+    pub(super) fn answers_to(&self, qualifier: &[String]) -> bool {
         self.name.ends_with(qualifier)
     }
 }
@@ -83,6 +90,19 @@ impl Reader {
         let named: Vec<&Item> = around.filter(|item| item.answers_to(qualifier)).collect();
         if named.is_empty() {
             return Err(NotUnderstood::new(format!("nothing here is called {}", qualifier.join("."))));
+        }
+        if let Some(column) = column {
+            for item in named.iter().filter(|item| !item.outputs.has(column)) {
+                let tables = item.outputs.tables.clone();
+                if tables.is_empty() {
+                    return Err(NotUnderstood::new(format!(
+                        "{0}.{column} calls a function unless {0} has such a column, which is not known here; give its columns \
+                         names, as in {0} ({column})",
+                        qualifier.join(".")
+                    )));
+                }
+                self.qualified.insert(Qualified { tables, column: column.to_owned() });
+            }
         }
         let whole = |item: &Item| item.renamed || column.is_none();
         let touched: Vec<(String, bool)> = named

@@ -4,7 +4,7 @@ mod open;
 
 pub use open::{Personal, open_personal};
 
-use super::{Error, Hash, Outcome, encode::Leaf};
+use super::{Error, Hash, encode::Leaf};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -38,8 +38,8 @@ pub struct Found {
     pub entity_type: String,
     /// To which one of them.
     pub entity_id: Option<String>,
-    /// How it ended.
-    pub outcome: Outcome,
+    /// How it ended, as an [`Outcome`](super::Outcome) is stored; another word where a program has written one of its own.
+    pub outcome: String,
     /// Who was logged in.
     pub database_user: String,
     /// What it was before.
@@ -78,14 +78,17 @@ impl Found {
     pub(crate) const OF_LOG: &str = "leaf, sequenced_at, id, occurred_at, actor, request, action, entity_type, \
         entity_id, outcome, database_user, old_values, new_values, details, subject, subject_key, personal, commitment, \
         NULL::jsonb AS personal_values";
-    /// The same of the inbox.
-    pub(crate) const OF_INBOX: &str = "NULL::bigint AS leaf, NULL::timestamptz AS sequenced_at, id, occurred_at, actor, \
+    /// The same of the inbox, where a time may be none that a calendar has.
+    pub(crate) const OF_INBOX: &str = "NULL::bigint AS leaf, NULL::timestamptz AS sequenced_at, id, \
+        least(greatest(occurred_at, '0001-01-01 00:00:00+00'), '9999-12-31 00:00:00+00') AS occurred_at, actor, \
         request, action, entity_type, entity_id, outcome, database_user, old_values, new_values, details, subject, \
         subject_key, personal, commitment, personal_values";
-    /// Which rows of the inbox are not in the log already. As a subquery that the server cannot turn into a join: it would read all of
+    /// Which rows of the inbox are to be found: those that are not in the log already, have a time that a calendar has and were not put
+    /// aside. As a subquery that the server cannot turn into a join: it would read all of
     /// the log for the few rows that were sent again.
     pub(crate) const NOT_REPEATED: &str = "(NOT is_repeated OR \
-        (SELECT moved.id FROM audit_events AS moved WHERE moved.id = audit_inbox.id LIMIT 1) IS NULL)";
+        (SELECT moved.id FROM audit_events AS moved WHERE moved.id = audit_inbox.id LIMIT 1) IS NULL) \
+        AND refused IS NULL AND audit_inbox.occurred_at BETWEEN '0001-01-01 00:00:00+00' AND '9999-12-30 00:00:00+00'";
     /// What is sent of them.
     pub(crate) const TEXTS: &str = "leaf, sequenced_at, id, occurred_at, actor, request, action, entity_type, entity_id, \
         outcome, database_user, old_values::text, new_values::text, details::text, subject, subject_key, personal, \
@@ -118,7 +121,7 @@ impl Found {
             action: row.try_get(6)?,
             entity_type: row.try_get(7)?,
             entity_id: row.try_get(8)?,
-            outcome: row.try_get::<&str, _>(9)?.parse().map_err(decode)?,
+            outcome: row.try_get(9)?,
             database_user: row.try_get(10)?,
             old_values: json(11)?,
             new_values: json(12)?,
@@ -144,7 +147,7 @@ impl Found {
             action: self.action.as_bytes(),
             entity_type: self.entity_type.as_bytes(),
             entity_id: self.entity_id.as_deref().map(str::as_bytes),
-            outcome: self.outcome.as_str().as_bytes(),
+            outcome: self.outcome.as_bytes(),
             database_user: self.database_user.as_bytes(),
             old_values: self.old_values.as_ref().map(|json| json.get().as_bytes()),
             new_values: self.new_values.as_ref().map(|json| json.get().as_bytes()),

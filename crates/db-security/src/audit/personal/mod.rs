@@ -10,5 +10,5 @@ pub(crate) use cipher::{Opened, Sealed, SubjectKey};
 pub(crate) use erase::ERASED;
 pub use erase::{Erasure, erase, replay};
 pub use master::MasterKey;
-pub(crate) use ring::{LiveKey, keys_for};
+pub(crate) use ring::{Keys, SealedFor, Wanted, keys_for};
 pub use ring::{check_master_key, rewrap};

@@ -9,6 +9,9 @@ use sqlx::{AssertSqlSafe, FromRow, PgConnection};
 /// Ends of tasks that a report looks at, the latest first.
 const MAX_ENDS: i64 = 100_000;
 
+/// What an end may say that it took: three hundred centuries. More is not known to be a duration.
+const MAX_SECONDS: i64 = 1_000_000_000_000;
+
 /// How long tasks of one kind took that have ended in a span of time. Times are in seconds.
 #[derive(Clone, Debug, PartialEq, Serialize, FromRow)]
 #[non_exhaustive]
@@ -78,14 +81,17 @@ fn timed() -> String {
          timed AS (SELECT ended.entity_type, ended.entity_id, ended.actor, ended.action = 'task.complete' AS is_completed, \
            began.occurred_at AS began, ended.occurred_at AS ended, CASE \
              WHEN began.occurred_at IS NOT NULL THEN extract(epoch FROM ended.occurred_at - began.occurred_at)::float8 \
-             WHEN jsonb_typeof(ended.details -> 'seconds') = 'number' THEN (ended.details ->> 'seconds')::float8 \
+             WHEN jsonb_typeof(ended.details -> 'seconds') = 'number' THEN \
+               CASE WHEN (ended.details -> 'seconds')::numeric BETWEEN 0 AND {MAX_SECONDS} \
+                 THEN (ended.details -> 'seconds')::float8 END \
            END AS seconds \
          FROM ended LEFT JOIN LATERAL ( \
            SELECT CASE WHEN action = 'task.start' THEN occurred_at END AS occurred_at FROM ( \
              (SELECT action, occurred_at, id FROM audit_events AS before WHERE {BEFORE} \
               ORDER BY occurred_at DESC, id DESC LIMIT 1) \
              UNION ALL \
-             (SELECT action, occurred_at, id FROM audit_inbox AS before WHERE {BEFORE} \
+             (SELECT action, occurred_at, id FROM audit_inbox AS before WHERE {BEFORE} AND refused IS NULL \
+              AND occurred_at > '0001-01-01 00:00:00+00' \
               ORDER BY occurred_at DESC, id DESC LIMIT 1)) AS one ORDER BY occurred_at DESC, id DESC LIMIT 1 \
          ) AS began ON true)",
         events = events("id, actor, action, entity_type, entity_id, occurred_at, details"),

@@ -104,6 +104,7 @@ impl Search {
         let mut statement = self.statement(behind, events);
         let rows = statement.build().fetch_all(conn).await.map_err(|source| self.failed(source))?;
         let mut looked = Looked { hits: Vec::new(), looked: 0, last: None };
+        let mut last_leaf = None;
         for row in &rows {
             let failed = Error::while_trying("read an event");
             let (is_hit, count): (bool, i64) = match (row.try_get(19), row.try_get(20)) {
@@ -113,9 +114,11 @@ impl Search {
             looked.looked = u32::try_from(count).unwrap_or(u32::MAX);
             let found = Found::of_row(row)?;
             let at = position(&found);
-            // Sent twice and stored twice, with a place in the log or without.
-            let is_there = looked.last.is_some_and(|last| !last.is_before(at, self.order));
-            looked.last = Some(at);
+            // Sent twice and stored twice: it has one place in the log at most, and two with places are two events.
+            let is_same = looked.last.is_some_and(|last| !last.is_before(at, self.order));
+            let is_there =
+                is_same && (found.leaf.is_none() || last_leaf.is_none() || found.leaf == last_leaf);
+            (looked.last, last_leaf) = (Some(at), found.leaf.or(last_leaf.filter(|_| is_same)));
             if is_hit && !is_there {
                 looked.hits.push(found);
             }

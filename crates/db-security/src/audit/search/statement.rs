@@ -1,7 +1,7 @@
 //! The statement of a search: constants of this file, and parameters.
 
 use super::{Action, Search, SearchOrder, cursor::Position};
-use crate::audit::Found;
+use crate::audit::{Found, short::short};
 use sqlx::{Postgres, QueryBuilder};
 
 /// What an index answers.
@@ -99,13 +99,13 @@ impl Search {
 
     fn push_anchor(&self, sql: &mut QueryBuilder<Postgres>, behind: Option<Position>) {
         match self.anchor() {
-            Anchor::Subject => push_is(sql, " AND subject = ", self.subject.as_ref()),
+            Anchor::Subject => push_name(sql, " AND subject = ", self.subject.as_ref()),
             Anchor::Entity => {
-                push_is(sql, " AND entity_type = ", self.entity_type.as_ref());
-                push_is(sql, " AND entity_id = ", self.entity_id.as_ref());
+                push_name(sql, " AND entity_type = ", self.entity_type.as_ref());
+                push_name(sql, " AND entity_id = ", self.entity_id.as_ref());
             }
-            Anchor::Actor => push_is(sql, " AND actor = ", self.actor.as_ref()),
-            Anchor::Action => push_is(sql, " AND action = ", self.exact_action()),
+            Anchor::Actor => push_name(sql, " AND actor = ", self.actor.as_ref()),
+            Anchor::Action => push_name(sql, " AND action = ", self.exact_action()),
             Anchor::Time => {}
         }
         if let Some(from) = self.from {
@@ -133,10 +133,10 @@ impl Search {
     /// All conditions: those that an index has answered hold once more.
     fn push_match(&self, sql: &mut QueryBuilder<Postgres>) {
         sql.push("true");
-        push_is(sql, " AND actor = ", self.actor.as_ref());
-        push_is(sql, " AND action = ", self.exact_action());
-        push_is(sql, " AND entity_type = ", self.entity_type.as_ref());
-        push_is(sql, " AND entity_id = ", self.entity_id.as_ref());
+        push_name(sql, " AND actor = ", self.actor.as_ref());
+        push_name(sql, " AND action = ", self.exact_action());
+        push_name(sql, " AND entity_type = ", self.entity_type.as_ref());
+        push_name(sql, " AND entity_id = ", self.entity_id.as_ref());
         push_is(sql, " AND request = ", self.request.as_ref());
         if let Some(Action::BeginsWith(beginning)) = &self.action {
             sql.push(" AND starts_with(action, ").push_bind(beginning.clone()).push(")");
@@ -159,6 +159,13 @@ impl Search {
             }
             sql.push(")");
         }
+    }
+}
+
+/// A name as it stands in the log.
+fn push_name(sql: &mut QueryBuilder<Postgres>, before: &'static str, value: Option<&String>) {
+    if let Some(value) = value {
+        sql.push(before).push_bind(short(value).into_owned());
     }
 }
 

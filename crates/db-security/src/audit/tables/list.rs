@@ -38,6 +38,19 @@ pub enum Drift {
     },
     /// TRUNCATE is not noted: its trigger is gone.
     TruncateUnnoted,
+    /// Somebody has switched a trigger of a partition off, or so that it does not fire for what a session writes as a replica.
+    PartitionSwitchedOff {
+        /// Which partition.
+        partition: String,
+        /// Which trigger.
+        trigger: String,
+    },
+    /// TRUNCATE of a partition by its own name is not noted: it was attached since, and [`enable`](super::enable) has not been called
+    /// again.
+    PartitionTruncateUnnoted {
+        /// Which partition.
+        partition: String,
+    },
     /// What the trigger was told cannot be read: it is not by [`enable`](super::enable).
     Foreign,
     /// The primary key is another one.
@@ -61,6 +74,12 @@ impl fmt::Display for Drift {
         match self {
             Self::SwitchedOff { trigger } => write!(f, "its trigger {trigger} is switched off, or partly so"),
             Self::TruncateUnnoted => f.write_str("TRUNCATE is not noted: its trigger is gone"),
+            Self::PartitionSwitchedOff { partition, trigger } => {
+                write!(f, "the trigger {trigger} of its partition {partition} is switched off, or partly so")
+            }
+            Self::PartitionTruncateUnnoted { partition } => {
+                write!(f, "TRUNCATE of its partition {partition} is not noted: enable its audit again")
+            }
             Self::Foreign => f.write_str("its trigger has arguments that are not ours"),
             Self::KeyChanged { noted, is } => {
                 write!(
@@ -83,7 +102,16 @@ SELECT audited.tgrelid::regclass::text, audited.tgargs, audited.tgenabled, trunc
         WHERE attrelid = audited.tgrelid AND attnum > 0 AND NOT attisdropped),
     ARRAY(SELECT attname::text FROM pg_index CROSS JOIN unnest(indkey) WITH ORDINALITY AS k (number, place)
         JOIN pg_attribute ON attrelid = indrelid AND attnum = number
-        WHERE indrelid = audited.tgrelid AND indisprimary ORDER BY place)
+        WHERE indrelid = audited.tgrelid AND indisprimary ORDER BY place),
+    ARRAY(SELECT relid::text FROM pg_partition_tree(audited.tgrelid)
+        JOIN pg_trigger AS part ON part.tgrelid = relid AND part.tgname = audited.tgname AND part.tgfoid = audited.tgfoid
+        WHERE relid <> audited.tgrelid AND part.tgenabled <> 'A' ORDER BY 1),
+    ARRAY(SELECT relid::text FROM pg_partition_tree(audited.tgrelid)
+        JOIN pg_trigger AS part ON part.tgrelid = relid AND part.tgname = 'audit_table_truncated' AND NOT part.tgisinternal
+        WHERE relid <> audited.tgrelid AND part.tgenabled <> 'A' ORDER BY 1),
+    ARRAY(SELECT relid::text FROM pg_partition_tree(audited.tgrelid) JOIN pg_class ON pg_class.oid = relid
+        WHERE relid <> audited.tgrelid AND relkind IN ('r', 'p') AND NOT EXISTS (SELECT FROM pg_trigger AS part
+            WHERE part.tgrelid = relid AND part.tgname = 'audit_table_truncated' AND NOT part.tgisinternal) ORDER BY 1)
 FROM pg_trigger AS audited
 LEFT JOIN pg_trigger AS truncated ON truncated.tgrelid = audited.tgrelid
     AND truncated.tgname = 'audit_table_truncated' AND NOT truncated.tgisinternal
@@ -117,6 +145,9 @@ pub async fn audited_tables(
             truncate_trigger: row.get(3),
             columns: row.get(4),
             keys: row.get(5),
+            parts_off: row.get(6),
+            parts_truncate_off: row.get(7),
+            parts_unnoted: row.get(8),
         };
         table(row.get(0), Arguments::parse(row.get(1)), &noted, master.is_some())
     });
@@ -129,6 +160,10 @@ struct Noted {
     truncate_trigger: Option<i8>,
     columns: Vec<String>,
     keys: Vec<String>,
+    /// Partitions whose triggers do not always fire, and those that have none for TRUNCATE.
+    parts_off: Vec<String>,
+    parts_truncate_off: Vec<String>,
+    parts_unnoted: Vec<String>,
 }
 
 /// Compares what was told with what there is.
@@ -143,6 +178,16 @@ fn table(name: String, told: Option<Arguments>, noted: &Noted, has_master: bool)
         Some(ALWAYS) => {}
         Some(_) => drift.push(off("audit_table_truncated")),
     }
+    for (trigger, partitions) in
+        [("audit_row_changed", &noted.parts_off), ("audit_table_truncated", &noted.parts_truncate_off)]
+    {
+        drift.extend(partitions.iter().map(|partition| Drift::PartitionSwitchedOff {
+            partition: partition.clone(),
+            trigger: trigger.to_owned(),
+        }));
+    }
+    let unnoted = noted.parts_unnoted.iter();
+    drift.extend(unnoted.map(|partition| Drift::PartitionTruncateUnnoted { partition: partition.clone() }));
     let Some(told) = told else {
         drift.push(Drift::Foreign);
         return AuditedTable {

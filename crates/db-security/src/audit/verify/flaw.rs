@@ -54,6 +54,15 @@ pub enum Flaw {
         /// The last.
         through_leaf: u64,
     },
+    /// A tile of the tree is not there, or not as long as it must be, or is one too many.
+    TileDamaged {
+        /// Its level.
+        level: u16,
+        /// The first leaf beneath it.
+        leaf: u64,
+        /// The last.
+        through_leaf: u64,
+    },
     /// What the log says of its own size is not true.
     SizeAltered {
         /// What it says.
@@ -141,6 +150,7 @@ impl Flaw {
             | Self::Reordered { leaf, .. }
             | Self::LeafAltered { leaf }
             | Self::NodeAltered { leaf, .. }
+            | Self::TileDamaged { leaf, .. }
             | Self::KeyAltered { leaf, .. }
             | Self::KeyRemoved { leaf, .. }
             | Self::PersonalAltered { leaf, .. }
@@ -175,6 +185,10 @@ impl fmt::Display for Flaw {
             Self::NodeAltered { level, leaf, through_leaf } => write!(
                 f,
                 "the tree's node over events {leaf} to {through_leaf} (tile level {level}) was altered, or one of them with its hash"
+            ),
+            Self::TileDamaged { level, leaf, through_leaf } => write!(
+                f,
+                "the tree's tile of level {level} over events {leaf} to {through_leaf} is gone, cut, too long, or one too many"
             ),
             Self::SizeAltered { says, is } => {
                 write!(f, "the log says that it has {says} events, and has {is}")
@@ -230,6 +244,8 @@ pub struct Verdict {
     pub events: u64,
     /// Checkpoints that the log agrees with and whose signature, where a key was given, is good.
     pub checkpoints: u64,
+    /// Checkpoints from outside that were not compared, as they are of a size before `first_leaf`.
+    pub passed_over: u64,
     /// Personal parts that were opened and are what the tree was told.
     pub personal: u64,
     /// Subjects' keys that were erased.

@@ -74,7 +74,9 @@ pub(super) async fn open(
     }
     let mut opened = 0;
     for row in rows {
-        let Some(personal) = &row.personal else { continue };
+        let Some(personal) = row.personal.as_ref().filter(|personal| !personal.personal.is_empty()) else {
+            continue;
+        };
         let Some(key) = keys.get(&personal.key) else { continue };
         match key.open(personal.key, row.id, &personal.personal) {
             Some(text) if text.is_committed_to(&personal.commitment) => opened += 1,

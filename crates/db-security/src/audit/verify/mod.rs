@@ -5,7 +5,10 @@ mod flaw;
 mod keys;
 mod leaves;
 mod row;
+mod snapshot;
 mod stretch;
+mod stubs;
+mod tiles;
 mod walk;
 
 pub use flaw::{Flaw, Verdict};

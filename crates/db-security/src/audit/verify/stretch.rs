@@ -5,14 +5,15 @@ use super::{
     keys::{self, Told},
     leaves::{Compared, compare, root_of},
     row::{self, Row},
+    snapshot::{Name, Snapshot},
+    tiles,
     walk::signed,
 };
 use crate::audit::{
     Error, Hash, MasterKey, SignedCheckpoint,
-    sequence::read_tiles,
     tree::{Place, TILE},
 };
-use db_pool::{Lease, Pool, copy_out};
+use db_pool::{Lease, Pool, Transaction, copy_out};
 use futures_util::TryStreamExt as _;
 use sqlx::{AssertSqlSafe, PgConnection};
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,14 +52,25 @@ pub(super) struct Stretch {
 
 pub(super) async fn read_stretch(
     pool: &Pool,
+    snapshot: &Name,
     master: Option<&MasterKey>,
-    from: u64,
-    to: u64,
+    bounds: (u64, u64),
 ) -> Result<Stretch, Error> {
-    let mut lease = pool.acquire().await?;
-    let (stored, above) = stored(lease.vouched(), from, to).await?;
-    let (signed, unread) = checkpoints(lease.vouched(), from, to).await?;
-    let rows = events(&mut lease, from, to).await?;
+    let mut tx = Snapshot::join(pool, snapshot).await?;
+    let stretch = read_stretch_on(&mut tx, master, bounds).await?;
+    tx.rollback().await?;
+    Ok(stretch)
+}
+
+/// The same on a session that sees the log already.
+pub(super) async fn read_stretch_on(
+    tx: &mut Transaction,
+    master: Option<&MasterKey>,
+    (from, to): (u64, u64),
+) -> Result<Stretch, Error> {
+    let (stored, above) = stored(tx, from, to).await?;
+    let (signed, unread) = checkpoints(tx, from + 1, to).await?;
+    let rows = events(tx.lease(), from, to).await?;
     let compared = compare(from, &stored, &above, &rows);
     let mut flaws: Vec<Flaw> =
         compared.wrong_leaves.iter().map(|leaf| Flaw::LeafAltered { leaf: *leaf }).collect();
@@ -69,8 +81,12 @@ pub(super) async fn read_stretch(
             flaws.push(Flaw::BackInTime { leaf: two[1].leaf });
         }
     }
+    // Erasing takes the key, never what it has sealed, so this needs no key to be seen.
+    let emptied =
+        rows.iter().filter(|row| row.personal.as_ref().is_some_and(|personal| personal.personal.is_empty()));
+    flaws.extend(emptied.map(|row| Flaw::PersonalAltered { leaf: row.leaf, id: row.id }));
     let personal = match master {
-        Some(master) => keys::open(lease.vouched(), master, &rows, &mut flaws).await?,
+        Some(master) => keys::open(tx, master, &rows, &mut flaws).await?,
         None => 0,
     };
     Ok(Stretch {
@@ -96,7 +112,7 @@ async fn stored(
     let last = (to - 1) / TILE;
     let mut places: BTreeSet<Place> = (from / TILE..=last).map(|tile| Place { level: 0, tile }).collect();
     places.insert(Place { level: 1, tile: from / STRETCH });
-    let tiles = read_tiles(conn, &places).await?;
+    let tiles = tiles::read(conn, &places).await?;
     let at = |level, index: u64| {
         let hashes = tiles.get(Place { level, tile: index / TILE })?;
         hashes.get(usize::try_from(index % TILE).ok()?).copied()
@@ -107,14 +123,19 @@ async fn stored(
 }
 
 /// What is signed at the sizes from one to another, as the database has it. One that cannot be read is a flaw.
-async fn checkpoints(conn: &mut PgConnection, from: u64, to: u64) -> Result<(Signed, Vec<Flaw>), Error> {
-    let notes: Vec<(i64, String)> =
-        sqlx::query_as("SELECT size, note FROM audit_checkpoints WHERE size > $1 AND size <= $2")
-            .bind(signed(from))
-            .bind(signed(to))
-            .fetch_all(conn)
-            .await
-            .map_err(Error::while_trying("read checkpoints"))?;
+pub(super) async fn checkpoints(
+    conn: &mut PgConnection,
+    from: u64,
+    to: u64,
+) -> Result<(Signed, Vec<Flaw>), Error> {
+    let notes: Vec<(i64, String)> = sqlx::query_as(
+        "SELECT size, note FROM audit_checkpoints WHERE size >= $1 AND size <= $2 ORDER BY size",
+    )
+    .bind(signed(from))
+    .bind(signed(to))
+    .fetch_all(conn)
+    .await
+    .map_err(Error::while_trying("read checkpoints"))?;
     let (mut signed, mut unread) = (Signed::new(), Vec::new());
     for (size, note) in notes {
         let size = u64::try_from(size).unwrap_or(0);

@@ -4,19 +4,19 @@ use super::{
     Verdict, Verification,
     flaw::{Flaw, Flaws},
     keys::{self, Told},
-    leaves::{explain, root_of},
-    stretch::{Signed, bounds, read_stretch},
+    leaves::explain,
+    snapshot::Snapshot,
+    stretch::{Signed, bounds, checkpoints, read_stretch, read_stretch_on},
+    stubs, tiles,
 };
 use crate::audit::{
     Checkpoint, Error, Hash, SignedCheckpoint,
     log::{State, origin, state},
-    sequence::{missing, read_tiles, tile_of},
-    tree::{Frontier, Missing, Place, TILE, needs},
+    tree::{Frontier, TILE, needs, peaks},
 };
 use db_pool::Pool;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use sqlx::{PgConnection, Row as _};
-use std::collections::BTreeMap;
+use sqlx::{Executor as _, PgConnection, Row as _};
 
 /// Stretches that are read at once.
 const AT_ONCE: usize = 2;
@@ -26,7 +26,8 @@ const TILE_HEIGHT: u32 = TILE.trailing_zeros();
 /// Verifies the log as it is now, and answers with all that is wrong with it. Events that come meanwhile are left for the next
 /// time. `tell` hears how many of how many leaves are done.
 ///
-/// It takes two connections of the pool, and memory for some 200,000 events.
+/// It takes up to three connections of the pool, all of which see the log as it was at the beginning, and memory for some
+/// 200,000 events.
 ///
 /// # Errors
 /// [`Error::Pool`], [`Error::Database`], [`Error::NotThere`]: that it could not be verified. What is wrong with it is no error.
@@ -38,36 +39,49 @@ pub async fn verify(
     by: &Verification,
     mut tell: impl FnMut(u64, u64),
 ) -> Result<Verdict, Error> {
-    let mut lease = pool.acquire().await?;
-    let conn = lease.vouched();
+    let mut snapshot = Snapshot::take(pool).await?;
+    let conn = snapshot.session();
     let log = state(conn).await?;
-    let mut walk = Walk { flaws: Flaws::default(), told: Told::default(), checkpoints: 0, sound_until: 0 };
+    let mut walk = Walk::default();
     let size = walk.size_of(conn, &log).await?;
     walk.strangers(conn, &log, size).await?;
-    let mut outside = walk.outside(by, &log, size);
     let (start, mut frontier) = walk.start(conn, by, &log, size).await?;
-    drop(lease);
+    let mut outside = walk.outside(conn, by, &log, size, start).await?;
+    // What is signed of just this size is met although no leaf may follow.
+    walk.grow(&mut frontier, &[], &[], &mut outside, by, &log);
+    tiles::check_lengths(conn, log.first_leaf, size, &mut walk.flaws).await?;
     let mut verdict = Verdict {
         size,
         root: Hash::of_nothing(),
         first_leaf: start,
         events: 0,
         checkpoints: 0,
+        passed_over: walk.passed_over,
         personal: 0,
         erased: 0,
         flaws: Vec::new(),
         flaw_count: 0,
         waiting: log.waiting,
     };
-    let mut stretches = stream::iter(bounds(start, size))
-        .map(|(from, to)| {
-            let (pool, master) = (pool.clone(), by.master.clone());
+    let (name, master) = (snapshot.name(), by.master.clone());
+    // With one connection all is read on the session that keeps the moment.
+    let at_once = at_once(pool);
+    let mut alone = bounds(start, size).into_iter();
+    let beside: Vec<_> = if at_once == 0 { Vec::new() } else { alone.by_ref().collect() };
+    let mut stretches = stream::iter(beside)
+        .map(|stretch| {
+            let (pool, name, master) = (pool.clone(), name.clone(), master.clone());
             // On a task of its own each, so that hashing goes on beside the reading of the next.
-            Task(tokio::spawn(async move { read_stretch(&pool, master.as_ref(), from, to).await }))
+            Task(tokio::spawn(async move { read_stretch(&pool, &name, master.as_ref(), stretch).await }))
         })
-        .buffered(AT_ONCE);
+        .buffered(at_once.max(1));
     let mut last_time = i64::MIN;
-    while let Some(stretch) = stretches.try_next().await? {
+    loop {
+        let stretch = match (stretches.try_next().await?, alone.next()) {
+            (Some(stretch), _) => stretch,
+            (None, Some(stretch)) => read_stretch_on(snapshot.session(), by.master.as_ref(), stretch).await?,
+            (None, None) => break,
+        };
         if stretch.first_time < last_time {
             walk.flaws.add(Flaw::BackInTime { leaf: stretch.from });
         }
@@ -82,16 +96,23 @@ pub async fn verify(
         walk.told.add(stretch.told);
         walk.grow(&mut frontier, &stretch.compared.leaves, &stretch.nodes, &mut outside, by, &log);
         tell(frontier.size() - start, size - start);
+        // A session that nobody asks for long may be ended as idle, and the moment with it.
+        snapshot.session().execute("SELECT").await.map_err(Error::while_trying("go on at one moment"))?;
     }
     drop(stretches);
-    let mut lease = pool.acquire().await?;
-    let conn = lease.vouched();
-    walk.upper_tiles(conn).await?;
+    let conn = snapshot.session();
+    tiles::check_upper(conn, &mut walk.flaws).await?;
     verdict.erased = keys::check(conn, by.master.as_ref(), &walk.told, &mut walk.flaws).await?;
     verdict.root = frontier.root();
     verdict.checkpoints = walk.checkpoints;
     (verdict.flaws, verdict.flaw_count) = walk.flaws.into_parts();
+    snapshot.end().await?;
     Ok(verdict)
+}
+
+/// Stretches that are read at once, beside the session that keeps the moment.
+fn at_once(pool: &Pool) -> usize {
+    usize::try_from(pool.stats().max_size.saturating_sub(1)).map_or(AT_ONCE, |room| room.min(AT_ONCE))
 }
 
 /// A task that ends with whoever waits for it.
@@ -120,10 +141,12 @@ impl<T> Drop for Task<T> {
     }
 }
 
+#[derive(Default)]
 struct Walk {
     flaws: Flaws,
     told: Told,
     checkpoints: u64,
+    passed_over: u64,
     sound_until: u64,
 }
 
@@ -140,17 +163,12 @@ impl Walk {
         let is = last.map_or(0, |(tile, bytes)| {
             u64::try_from(tile).unwrap_or(0) * TILE + u64::try_from(bytes).unwrap_or(0) / hash_bytes
         });
-        // The log may have grown since its size was read; it does not shrink.
-        if is < log.size || (is > log.size && is / TILE == log.size / TILE && self.has_stood_still(log)) {
+        // Where all leaves have left by retention, their full tiles have too.
+        let is = is.max(log.first_leaf.min(log.size) / TILE * TILE);
+        if is != log.size {
             self.flaws.add(Flaw::SizeAltered { says: log.size, is });
-            return Ok(is);
         }
-        Ok(log.size)
-    }
-
-    /// Whether size and last leaf were read at one moment, and differ.
-    const fn has_stood_still(&self, log: &State) -> bool {
-        log.next_leaf != log.size
+        Ok(is)
     }
 
     /// Events where none can be.
@@ -174,21 +192,34 @@ impl Walk {
         Ok(())
     }
 
-    /// Checkpoints of witnesses that the walk will meet; the others are flaws at once.
-    fn outside(&mut self, by: &Verification, log: &State, size: u64) -> Signed {
-        let mut met = Signed::new();
-        for checkpoint in by.witnessed.iter().chain(&by.from) {
+    /// Checkpoints that the walk will meet, of witnesses and of the size that it begins with; those of sizes that the log does not have
+    /// are flaws at once, also where the database itself has them.
+    async fn outside(
+        &mut self,
+        conn: &mut PgConnection,
+        by: &Verification,
+        log: &State,
+        size: u64,
+        start: u64,
+    ) -> Result<Signed, Error> {
+        let (mut met, unread) = checkpoints(conn, start, start).await?;
+        let (beyond, more_unread) = checkpoints(conn, size + 1, u64::MAX).await?;
+        unread.into_iter().chain(more_unread).for_each(|flaw| self.flaws.add(flaw));
+        for checkpoint in by.witnessed.iter().chain(&by.from).chain(beyond.values().flatten()) {
             let said = checkpoint.checkpoint();
             if said.origin != origin(log.log_id) {
                 self.flaws.add(Flaw::OtherLog { size: said.size, origin: said.origin.clone() });
             } else if said.size > size {
-                self.is_signed(by, checkpoint);
-                self.flaws.add(Flaw::Truncated { signed: said.size, size });
+                if self.is_signed(by, checkpoint) {
+                    self.flaws.add(Flaw::Truncated { signed: said.size, size });
+                }
+            } else if said.size < start {
+                self.passed_over += 1;
             } else {
                 met.entry(said.size).or_default().push(checkpoint.clone());
             }
         }
-        met
+        Ok(met)
     }
 
     /// Where the walk begins, and the tree up to there.
@@ -201,23 +232,16 @@ impl Walk {
     ) -> Result<(u64, Frontier), Error> {
         let asked = by.from.as_ref().map_or(0, |from| from.checkpoint().size);
         let start = asked.max(log.first_leaf).min(size);
-        let tiles = read_tiles(conn, &needs::for_root(start)).await?;
-        let frontier = tiles.frontier(start).map_err(|Missing(place)| missing(place))?;
-        let stub: Option<(i64, Vec<u8>)> =
-            sqlx::query_as("SELECT through_leaf, root FROM audit_stubs ORDER BY through_leaf DESC LIMIT 1")
-                .fetch_optional(&mut *conn)
-                .await
-                .map_err(Error::while_trying("read what has left the log"))?;
-        let through = log.first_leaf.checked_sub(1);
-        let says = stub.as_ref().and_then(|(through, _)| u64::try_from(*through).ok());
-        if says != through {
-            let through_leaf = through.or(says).unwrap_or(0);
-            self.flaws.add(Flaw::StubDiffers { through_leaf });
-        } else if let (Some((_, root)), Some(through_leaf)) = (stub, through)
+        let held = tiles::read(conn, &needs::for_root(start)).await?;
+        // What is missing is named with its tile, and then no checkpoint agrees.
+        let nodes = peaks(start).map(|peak| held.node(peak).unwrap_or_else(|_| Hash::of_nothing()));
+        let frontier = Frontier::new(start, nodes.collect());
+        let claimed = stubs::check(conn, log.first_leaf, &mut self.flaws).await?;
+        if let Some(root) = claimed
             && start == log.first_leaf
             && root != frontier.root().as_bytes()
         {
-            self.flaws.add(Flaw::StubDiffers { through_leaf });
+            self.flaws.add(Flaw::StubDiffers { through_leaf: start - 1 });
         }
         Ok((start, frontier))
     }
@@ -305,31 +329,6 @@ impl Walk {
                 false
             }
         }
-    }
-
-    /// Tiles above the first level against those beneath them.
-    async fn upper_tiles(&mut self, conn: &mut PgConnection) -> Result<(), Error> {
-        let mut levels: BTreeMap<Place, Vec<Hash>> = BTreeMap::new();
-        let mut rows =
-            sqlx::query("SELECT level, tile, hashes FROM audit_tiles WHERE level > 0 ORDER BY level, tile")
-                .fetch(conn);
-        while let Some(row) = rows.try_next().await.map_err(Error::while_trying("read the tree"))? {
-            let (place, hashes) = tile_of(&row)?;
-            levels.insert(place, hashes);
-        }
-        for (place, hashes) in &levels {
-            let above = Place { level: place.level + 1, tile: place.tile / TILE };
-            let at = usize::try_from(place.tile % TILE).unwrap_or(usize::MAX);
-            let said = levels.get(&above).and_then(|tile| tile.get(at));
-            let is_full = hashes.len() as u64 == TILE;
-            if is_full && said != Some(&root_of(hashes)) {
-                let width = TILE.checked_pow(u32::from(above.level)).unwrap_or(u64::MAX);
-                let leaf = place.tile.saturating_mul(width);
-                let through_leaf = leaf.saturating_add(width - 1);
-                self.flaws.add(Flaw::NodeAltered { level: above.level, leaf, through_leaf });
-            }
-        }
-        Ok(())
     }
 }
 

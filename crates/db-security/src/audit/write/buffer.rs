@@ -29,6 +29,7 @@ pub(super) struct Buffer {
     can_encrypt: bool,
     pub(super) taken: AtomicU64,
     pub(super) dropped: AtomicU64,
+    pub(super) rejected: AtomicU64,
 }
 
 /// The events, and whether anybody will come for more.
@@ -53,11 +54,16 @@ impl Buffer {
             can_encrypt: options.master.is_some(),
             taken: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
+            rejected: AtomicU64::new(0),
         }
     }
 
     /// Takes an event once there is room.
     pub(super) async fn record(&self, event: Event) -> Result<Ticket, Error> {
+        self.counted(self.record_one(event).await)
+    }
+
+    async fn record_one(&self, event: Event) -> Result<Ticket, Error> {
         let bytes = self.check(&event)?;
         let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
         let permit = match (self.room.try_acquire_many(permits), self.when_full) {
@@ -79,6 +85,10 @@ impl Buffer {
 
     /// Takes an event if there is room.
     pub(super) fn try_record(&self, event: Event) -> Result<Ticket, Error> {
+        self.counted(self.try_record_one(event))
+    }
+
+    fn try_record_one(&self, event: Event) -> Result<Ticket, Error> {
         let bytes = self.check(&event)?;
         match self.room.try_acquire_many(u32::try_from(bytes).unwrap_or(u32::MAX)) {
             Ok(permit) => permit.forget(),
@@ -86,6 +96,16 @@ impl Buffer {
             Err(TryAcquireError::NoPermits) => return Err(self.drop_one(Duration::ZERO)),
         }
         self.push(event, bytes)
+    }
+
+    /// What is not taken, and not for want of room, is counted too.
+    fn counted(&self, taken: Result<Ticket, Error>) -> Result<Ticket, Error> {
+        if let Err(error) = &taken
+            && !matches!(error, Error::Full { .. })
+        {
+            self.rejected.fetch_add(1, Relaxed);
+        }
+        taken
     }
 
     fn check(&self, event: &Event) -> Result<usize, Error> {
@@ -145,6 +165,16 @@ impl Buffer {
         self.room.close();
         self.is_closed.store(true, Relaxed);
         self.look.notify_one();
+    }
+
+    /// Nobody will come any more: whoever waits for what has gathered is told.
+    pub(super) fn give_up(&self) {
+        let batch = {
+            let mut gathered = self.gathered.lock();
+            gathered.has_ended = true;
+            std::mem::take(&mut gathered.batch)
+        };
+        drop(batch);
     }
 
     /// Nobody will come for more; `false` where something has come meanwhile.

@@ -3,12 +3,16 @@
 mod batch;
 mod buffer;
 mod options;
+mod probe;
 mod sink;
 mod spool;
+mod stats;
 mod store;
+mod storing;
 mod ticket;
 mod writer;
 
 pub use options::{WhenFull, WriterOptions};
+pub use stats::{Closed, WriterStats};
 pub use ticket::Ticket;
-pub use writer::{AuditWriter, Closed, WriterStats};
+pub use writer::AuditWriter;

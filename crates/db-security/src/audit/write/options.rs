@@ -24,6 +24,7 @@ pub struct WriterOptions {
     pub(super) spool: Option<PathBuf>,
     pub(super) max_spool_bytes: u64,
     pub(super) master: Option<MasterKey>,
+    pub(super) former: Vec<MasterKey>,
 }
 
 impl Default for WriterOptions {
@@ -37,6 +38,7 @@ impl Default for WriterOptions {
             spool: None,
             max_spool_bytes: 1 << 30,
             master: None,
+            former: Vec::new(),
         }
     }
 }
@@ -94,6 +96,12 @@ impl WriterOptions {
     /// Encrypts what is personal.
     pub fn master_key(mut self, master: MasterKey) -> Self {
         self.master = Some(master);
+        self
+    }
+
+    /// A key that was the master key before the last [`rewrap`](crate::audit::rewrap): opens what lies in the spool from then.
+    pub fn former_master_key(mut self, former: MasterKey) -> Self {
+        self.former.push(former);
         self
     }
 }

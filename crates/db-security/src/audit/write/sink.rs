@@ -6,7 +6,7 @@ use db_core::{AuditFact, AuditOutcome, AuditSink};
 use serde_json::Value;
 
 impl AuditSink for AuditWriter {
-    /// What finds no room is counted among the dropped.
+    /// What finds no room is counted among the dropped, and what cannot be stored among the rejected.
     fn note(&self, fact: &AuditFact<'_>) {
         let outcome = match fact.outcome {
             AuditOutcome::Denied => Outcome::Denied,

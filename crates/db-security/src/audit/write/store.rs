@@ -3,14 +3,13 @@
 use super::batch::Batch;
 use crate::audit::{
     Error, Event, MasterKey,
-    personal::{LiveKey, Sealed, keys_for},
+    personal::{Keys, Sealed, Wanted, keys_for},
 };
 use chrono::{DateTime, Utc};
 use db_core::BoxError;
 use db_pool::{CopyFields, CopyRow, CopyTarget, CopyTypes, Pool, copy_in};
 use serde_json::Value;
 use sqlx::types::Json;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
 use uuid::Uuid;
 
 /// Columns of the inbox that a writer fills.
@@ -46,31 +45,33 @@ pub(super) struct Store {
 }
 
 impl Store {
-    /// Stores a batch. `writer` is a number of the writer's own: whoever stores what a writer has sent before waits for the transaction
-    /// that may still be at it, so that nobody looks for an event while it is on its way.
+    /// Stores the next part of a batch: all of it, or as little as the last refusal demands. Whether something is left. `writer` is a
+    /// number of the writer's own: whoever stores what a writer has sent before waits for the transaction that may still be at it, so that
+    /// nobody looks for an event while it is on its way.
     ///
-    /// Answers with those that the server refused, by their places.
-    pub(super) async fn store(&self, batch: &Batch, writer: i64) -> Result<BTreeMap<usize, String>, Error> {
-        let mut refused = BTreeMap::new();
-        // What is left to do: parts of the batch, each as small as the last refusal demands.
-        let mut parts = vec![(0, batch.events.as_slice())];
-        while let Some((first, events)) = parts.pop() {
-            match self.store_part(events, batch.is_repeated, writer).await {
-                Ok(()) => {}
-                Err(error) => match (of_data(&error), events) {
-                    (Some(sqlstate), [_]) => {
-                        refused.insert(first, sqlstate);
-                    }
-                    (Some(_), several) => {
-                        let (left, right) = several.split_at(several.len() / 2);
-                        parts.push((first + left.len(), right));
-                        parts.push((first, left));
-                    }
-                    (None, _) => return Err(error),
-                },
+    /// # Cancel safety
+    /// The part that was under way may be stored, and is the next again; the caller marks the batch as repeated.
+    pub(super) async fn store_next(&self, batch: &mut Batch, writer: i64) -> Result<bool, Error> {
+        let all = 0..batch.events.len();
+        let undone = batch.undone.get_or_insert_with(|| vec![all]);
+        let Some(part) = undone.last().cloned() else { return Ok(false) };
+        let stored = self.store_part(&batch.events[part.clone()], batch.is_repeated, writer).await;
+        let refused = match stored {
+            Ok(()) => None,
+            Err(error) => Some(of_data(&error).ok_or(error)?),
+        };
+        undone.pop();
+        match refused {
+            None => {}
+            Some(sqlstate) if part.len() <= 1 => {
+                batch.refused.insert(part.start, sqlstate);
+            }
+            Some(_) => {
+                let middle = part.start + part.len() / 2;
+                undone.extend([middle..part.end, part.start..middle]);
             }
         }
-        Ok(refused)
+        Ok(!undone.is_empty())
     }
 
     async fn store_part(&self, events: &[Event], is_repeated: bool, writer: i64) -> Result<(), Error> {
@@ -80,17 +81,22 @@ impl Store {
             .execute(&mut *tx)
             .await
             .map_err(Error::while_trying("wait for what was sent before"))?;
-        let subjects: BTreeSet<&str> =
-            events.iter().filter_map(|event| Some(event.personal.as_ref()?.subject.as_str())).collect();
-        let keys = match (&self.master, subjects.first()) {
-            (_, None) => HashMap::new(),
-            (Some(master), _) => keys_for(&mut tx, master, &subjects).await?,
-            (None, Some(subject)) => return Err(Error::NoMasterKey { subject: (*subject).to_owned() }),
+        let mut wanted = Wanted::by_our_clock();
+        for event in events {
+            if let Some(personal) = &event.personal {
+                wanted.add(&personal.subject, event.occurred_at);
+            }
+        }
+        let keys = match (&self.master, wanted.first()) {
+            (_, None) => Keys::default(),
+            (Some(master), _) => keys_for(&mut tx, master, &wanted).await?,
+            (None, Some(subject)) => return Err(Error::NoMasterKey { subject: subject.to_owned() }),
         };
+        let sealed: Vec<_> = events.iter().map(|event| seal(event, &keys)).collect::<Result<_, _>>()?;
         let target = CopyTarget::new("audit_inbox", &COLUMNS)?;
         let mut copy = copy_in(tx.lease(), &target).await?;
-        for event in events {
-            copy.send(&Row { event, is_repeated, sealed: seal(event, &keys) }).await?;
+        for (event, sealed) in events.iter().zip(sealed) {
+            copy.send(&Row { event, is_repeated, sealed }).await?;
         }
         copy.finish().await?;
         tx.commit().await?;
@@ -98,10 +104,11 @@ impl Store {
     }
 }
 
-fn seal(event: &Event, keys: &HashMap<String, LiveKey>) -> Option<(Uuid, Sealed)> {
-    let personal = event.personal.as_ref()?;
-    let live = keys.get(&personal.subject)?;
-    Some((live.id, live.key.seal(live.id, event.id, personal.values.to_string().as_bytes())))
+fn seal(event: &Event, keys: &Keys) -> Result<Option<(Uuid, Sealed)>, Error> {
+    let Some(personal) = &event.personal else { return Ok(None) };
+    let text = personal.values.to_string();
+    let (key, sealed, _) = keys.seal(&personal.subject, event.id, event.occurred_at, text.as_bytes())?;
+    Ok(Some((key, sealed)))
 }
 
 /// What the server has against what an event says, and not against the statement or the moment.

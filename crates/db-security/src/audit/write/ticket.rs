@@ -24,7 +24,8 @@ impl Ticket {
         self.id
     }
 
-    /// Ready once the event is stored: committed, or on disk in the spool. Then nothing loses it.
+    /// Ready once the event is stored: committed, or on disk in the spool. Then nothing loses it. While the database is away and there is no
+    /// spool it waits for as long as the writer tries: give it a deadline of your own.
     ///
     /// # Errors
     /// [`Error::Refused`] by the server, [`Error::Closed`] when the writer ended without it.

@@ -1,14 +1,19 @@
 //! The writer: takes events from everybody, and stores them by one task.
 
 use super::{
-    batch::Batch, buffer::Buffer, options::WriterOptions, spool::Spool, store::Store, ticket::Ticket,
+    buffer::Buffer,
+    options::WriterOptions,
+    spool::Spool,
+    stats::{Closed, Counters, WriterStats},
+    store::Store,
+    storing::Storing,
+    ticket::Ticket,
 };
 use crate::audit::{Error, Event, Outcome};
-use db_core::with_causes;
 use db_pool::Pool;
+use parking_lot::Mutex;
 use serde_json::Value;
 use std::{
-    collections::BTreeMap,
     fmt,
     sync::{
         Arc,
@@ -20,13 +25,6 @@ use tokio::{
     sync::{Notify, watch},
     time::Instant,
 };
-
-/// How long one attempt to store a batch may take. After it the database counts as away.
-const ATTEMPT: Duration = Duration::from_secs(10);
-/// How long to wait after the first attempt that failed, and at most.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
-/// Events of a spool file that are stored together.
-const REPLAYED_AT_ONCE: usize = 5_000;
 
 /// Takes events and stores many of them at a time. Cloning it is cheap, and every clone is the same writer.
 ///
@@ -49,52 +47,17 @@ impl Drop for Handle {
     }
 }
 
+/// What callers and the task have in common.
 #[derive(Debug)]
-struct Shared {
-    buffer: Buffer,
-    counters: Counters,
+pub(super) struct Shared {
+    pub(super) buffer: Buffer,
+    pub(super) counters: Counters,
     /// Told after each batch.
-    settled: Notify,
+    pub(super) settled: Notify,
     /// Somebody wants it now.
-    flushes: AtomicU64,
-}
-
-#[derive(Debug, Default)]
-struct Counters {
-    stored: AtomicU64,
-    spooled: AtomicU64,
-    replayed: AtomicU64,
-    refused: AtomicU64,
-    failures: AtomicU64,
-}
-
-/// What a writer has done.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct WriterStats {
-    /// Events that were taken.
-    pub taken: u64,
-    /// Events that the database has taken, those from the spool not among them.
-    pub stored: u64,
-    /// Events that went to the spool.
-    pub spooled: u64,
-    /// Events that came from the spool into the database.
-    pub replayed: u64,
-    /// Events that the server refused.
-    pub refused: u64,
-    /// Events that were not taken, as there was no room; their callers were told.
-    pub dropped: u64,
-    /// Attempts to store a batch that failed.
-    pub failures: u64,
-    /// Events that wait in memory.
-    pub waiting: u64,
-}
-
-/// How a writer ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Closed {
-    /// Events that were taken and are neither in the database nor in the spool, as there was no time.
-    pub lost: u64,
+    pub(super) flushes: AtomicU64,
+    /// Why events cannot be stored, and since when.
+    pub(super) trouble: Mutex<Option<(String, Instant)>>,
 }
 
 impl AuditWriter {
@@ -107,11 +70,11 @@ impl AuditWriter {
     /// Outside a tokio runtime.
     pub fn start(pool: Pool, options: &WriterOptions) -> Result<Self, Error> {
         let writer: i64 = rand::random();
-        let master = options.master.clone();
+        let keys: Vec<_> = options.master.iter().chain(&options.former).cloned().collect();
         let spool = match &options.spool {
             None => None,
             Some(folder) => Some(
-                Spool::open(folder, options.max_spool_bytes, master.as_ref(), writer)
+                Spool::open(folder, options.max_spool_bytes, &keys, writer)
                     .map_err(|source| Error::Spool { folder: folder.clone(), source })?,
             ),
         };
@@ -120,17 +83,11 @@ impl AuditWriter {
             counters: Counters::default(),
             settled: Notify::new(),
             flushes: AtomicU64::new(0),
+            trouble: Mutex::new(None),
         });
         let (tell, ended) = watch::channel(false);
-        let mut storing = Storing {
-            shared: Arc::clone(&shared),
-            store: Store { pool, master },
-            writer,
-            interval: options.interval,
-            spool,
-            retry_at: None,
-            backoff: BACKOFF.0,
-        };
+        let store = Store { pool, master: options.master.clone() };
+        let mut storing = Storing::new(Arc::clone(&shared), store, writer, options.interval, spool);
         let task = tokio::spawn(async move {
             storing.run().await;
             tell.send_replace(true);
@@ -158,14 +115,19 @@ impl AuditWriter {
         self.buffer().try_record(event)
     }
 
-    /// Stores what was taken so far without waiting for more, and waits for that.
+    /// Stores what was taken so far without waiting for more, and waits for that: at most for so long.
     ///
     /// # Errors
-    /// [`Error::Closed`] when the writer ends before.
+    /// [`Error::Away`] when that is not enough, and what was taken waits on; [`Error::Closed`] when the writer ends before.
     ///
     /// # Cancel safety
     /// It is stored all the same.
-    pub async fn flush(&self) -> Result<(), Error> {
+    pub async fn flush(&self, within: Duration) -> Result<(), Error> {
+        let flushed = tokio::time::timeout(within, self.flushed()).await;
+        flushed.unwrap_or(Err(Error::Away { waited: within }))
+    }
+
+    async fn flushed(&self) -> Result<(), Error> {
         let shared = &self.handle.shared;
         let taken = shared.buffer.taken.load(Relaxed);
         shared.flushes.fetch_add(1, Relaxed);
@@ -196,6 +158,8 @@ impl AuditWriter {
         // An error is the task's end as well.
         if tokio::time::timeout(within, ended.wait_for(|ended| *ended)).await.is_err() {
             self.handle.task.abort();
+            // Whoever waits for these is told.
+            self.buffer().give_up();
         }
         let taken = self.buffer().taken.load(Relaxed);
         Closed { lost: taken.saturating_sub(self.handle.shared.counters.settled()) }
@@ -204,7 +168,21 @@ impl AuditWriter {
     /// What it has done.
     #[must_use]
     pub fn stats(&self) -> WriterStats {
-        let (buffer, counters) = (self.buffer(), &self.handle.shared.counters);
+        self.shared().stats()
+    }
+
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.handle.shared
+    }
+
+    fn buffer(&self) -> &Buffer {
+        &self.handle.shared.buffer
+    }
+}
+
+impl Shared {
+    pub(super) fn stats(&self) -> WriterStats {
+        let (buffer, counters) = (&self.buffer, &self.counters);
         let taken = buffer.taken.load(Relaxed);
         WriterStats {
             taken,
@@ -212,14 +190,14 @@ impl AuditWriter {
             spooled: counters.spooled.load(Relaxed),
             replayed: counters.replayed.load(Relaxed),
             refused: counters.refused.load(Relaxed),
+            refused_of_spool: counters.refused_of_spool.load(Relaxed),
             dropped: buffer.dropped.load(Relaxed),
+            rejected: buffer.rejected.load(Relaxed),
             failures: counters.failures.load(Relaxed),
             waiting: taken.saturating_sub(counters.settled()),
+            spool_bytes: counters.spool_bytes.load(Relaxed),
+            unreadable_files: counters.unreadable_files.load(Relaxed),
         }
-    }
-
-    fn buffer(&self) -> &Buffer {
-        &self.handle.shared.buffer
     }
 }
 
@@ -307,211 +285,4 @@ impl fmt::Debug for AuditWriter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AuditWriter").field("stats", &self.stats()).finish_non_exhaustive()
     }
-}
-
-impl Counters {
-    /// Events that wait no more, however it ended.
-    fn settled(&self) -> u64 {
-        self.stored.load(Relaxed) + self.spooled.load(Relaxed) + self.refused.load(Relaxed)
-    }
-}
-
-/// The task.
-struct Storing {
-    shared: Arc<Shared>,
-    store: Store,
-    writer: i64,
-    interval: Duration,
-    spool: Option<Spool>,
-    /// The database is away, and is tried again then.
-    retry_at: Option<Instant>,
-    backoff: Duration,
-}
-
-impl Storing {
-    async fn run(&mut self) {
-        let mut held: Option<Batch> = None;
-        let mut flushed = 0;
-        loop {
-            let flushes = self.shared.flushes.load(Relaxed);
-            let is_closed = self.shared.buffer.is_closed();
-            let wants_now = is_closed || flushes != flushed;
-            if held.is_none() && self.spooled_is_due() {
-                self.replay().await;
-                continue;
-            }
-            if held.is_none() {
-                let (waiting, is_enough) = self.shared.buffer.waiting();
-                if waiting > 0 && (wants_now || is_enough || self.gathered().await) {
-                    held = Some(self.shared.buffer.take()).filter(|batch| !batch.is_empty());
-                } else if waiting == 0 {
-                    flushed = flushes;
-                    if is_closed && self.shared.buffer.end() {
-                        return;
-                    }
-                    self.look().await;
-                    continue;
-                }
-            }
-            let Some(batch) = held.take() else { continue };
-            held = self.put(batch).await;
-            if held.is_some() {
-                self.pause().await;
-            }
-        }
-    }
-
-    /// Waits until somebody has something, or the database is to be tried again.
-    async fn look(&self) {
-        let look = self.shared.buffer.look.notified();
-        match self.retry_at.filter(|_| self.spool.as_ref().is_some_and(|spool| !spool.is_empty())) {
-            Some(at) => {
-                tokio::select! {
-                    () = look => {}
-                    () = tokio::time::sleep_until(at) => {}
-                }
-            }
-            None => look.await,
-        }
-    }
-
-    /// Lets others join, for the interval or until there is enough. Whether it is time, and not that somebody has called.
-    async fn gathered(&self) -> bool {
-        tokio::time::timeout(self.interval, self.shared.buffer.look.notified()).await.is_err()
-    }
-
-    /// Waits before the next attempt, with nothing to do meanwhile.
-    async fn pause(&self) {
-        if let Some(at) = self.retry_at {
-            tokio::time::sleep_until(at).await;
-        }
-    }
-
-    fn is_away(&self) -> bool {
-        self.retry_at.is_some_and(|at| Instant::now() < at)
-    }
-
-    fn spooled_is_due(&self) -> bool {
-        self.spool.as_ref().is_some_and(|spool| !spool.is_empty())
-            && !self.is_away()
-            // On its way out it leaves the rest to the next.
-            && !(self.shared.buffer.is_closed() && self.retry_at.is_some())
-    }
-
-    /// Stores a batch, or writes it to the spool; it comes back where neither can be done.
-    async fn put(&mut self, mut batch: Batch) -> Option<Batch> {
-        if self.spool.is_none() || !self.is_away() {
-            match self.attempt(&batch, self.writer).await {
-                Ok(refused) => {
-                    let (bytes, events) = (batch.bytes, batch.events.len());
-                    let counters = &self.shared.counters;
-                    counters.stored.fetch_add((events - refused.len()) as u64, Relaxed);
-                    counters.refused.fetch_add(refused.len() as u64, Relaxed);
-                    batch.stored(refused);
-                    self.settle(bytes);
-                    return None;
-                }
-                Err(error) => {
-                    batch.is_repeated = true;
-                    self.failed(&error);
-                }
-            }
-        }
-        let Some(spool) = self.spool.take() else { return Some(batch) };
-        let (spool, batch, written) = on_disk(spool, batch).await?;
-        self.spool = Some(spool);
-        match written {
-            Ok(()) => {
-                let bytes = batch.bytes;
-                self.shared.counters.spooled.fetch_add(batch.events.len() as u64, Relaxed);
-                batch.stored(BTreeMap::new());
-                self.settle(bytes);
-                None
-            }
-            Err(error) => {
-                tracing::error!(%error, "events cannot be written to the spool and wait in memory");
-                Some(batch)
-            }
-        }
-    }
-
-    /// Brings one file of the spool into the database.
-    async fn replay(&mut self) {
-        let Some(spool) = &mut self.spool else { return };
-        let spooled = match spool.oldest() {
-            Ok(Some(spooled)) => spooled,
-            Ok(None) => return,
-            Err(error) => {
-                tracing::error!(%error, "the spool cannot be read; its events wait there");
-                self.postpone();
-                return;
-            }
-        };
-        let mut refused = 0;
-        for events in spooled.events.chunks(REPLAYED_AT_ONCE) {
-            let mut batch = Batch::default();
-            batch.events = events.to_vec();
-            batch.is_repeated = true;
-            match self.attempt(&batch, spooled.writer).await {
-                Ok(of_these) => refused += of_these.len() as u64,
-                Err(error) => {
-                    self.failed(&error);
-                    return;
-                }
-            }
-        }
-        let counters = &self.shared.counters;
-        counters.replayed.fetch_add(spooled.events.len() as u64 - refused, Relaxed);
-        counters.refused.fetch_add(refused, Relaxed);
-        if let Some(spool) = &mut self.spool
-            && let Err(error) = spool.remove(&spooled)
-        {
-            tracing::error!(%error, "a file of the spool cannot be removed and will be stored again, to no effect");
-            self.postpone();
-        }
-    }
-
-    async fn attempt(&mut self, batch: &Batch, writer: i64) -> Result<BTreeMap<usize, String>, Error> {
-        let refused = match tokio::time::timeout(ATTEMPT, self.store.store(batch, writer)).await {
-            Ok(stored) => stored?,
-            Err(_) => return Err(Error::Away { waited: ATTEMPT }),
-        };
-        self.retry_at = None;
-        self.backoff = BACKOFF.0;
-        if let Some((place, sqlstate)) = refused.first_key_value() {
-            let id = batch.events.get(*place).map(|event| event.id);
-            tracing::error!(
-                events = refused.len(),
-                sqlstate,
-                ?id,
-                "the server refuses events; their callers are told"
-            );
-        }
-        Ok(refused)
-    }
-
-    fn failed(&mut self, error: &Error) {
-        self.shared.counters.failures.fetch_add(1, Relaxed);
-        tracing::warn!(error = with_causes(error), again_in = ?self.backoff, "events cannot be stored");
-        self.postpone();
-    }
-
-    fn postpone(&mut self) {
-        self.retry_at = Some(Instant::now() + self.backoff);
-        self.backoff = (self.backoff * 2).min(BACKOFF.1);
-    }
-
-    fn settle(&self, bytes: usize) {
-        self.shared.buffer.free(bytes);
-        self.shared.settled.notify_waiters();
-    }
-}
-
-/// Writes where waiting for the disk holds up nobody. `None` when the runtime ends meanwhile, and with it the batch.
-async fn on_disk(mut spool: Spool, batch: Batch) -> Option<(Spool, Batch, std::io::Result<()>)> {
-    let writing = tokio::task::spawn_blocking(move || {
-        let written = spool.write(&batch);
-        (spool, batch, written)
-    });
-    writing.await.ok()
 }

@@ -5,7 +5,7 @@ use db_security::access::{Finding, Owner, Policy, Severity, check};
 use db_testkit::empty_db;
 use sqlx::PgConnection;
 
-fn toml(agent: &str, other: &str) -> String {
+pub(super) fn toml(agent: &str, other: &str) -> String {
     format!(
         r#"
         [[roles]]
@@ -29,7 +29,7 @@ fn toml(agent: &str, other: &str) -> String {
     )
 }
 
-async fn found(conn: &mut PgConnection, policy: &Policy) -> Vec<(Severity, String)> {
+pub(super) async fn found(conn: &mut PgConnection, policy: &Policy) -> Vec<(Severity, String)> {
     let findings = check(conn, policy, Owner::Held).await.expect("checked");
     assert!(findings.iter().all(|finding| !finding.remedy().is_empty()));
     findings.iter().map(|finding: &Finding| (finding.severity(), finding.to_string())).collect()

@@ -1,8 +1,12 @@
 //! Statements of subjects through the guard, with real roles: what is refused never reaches the server, refused rows are absent.
 
+mod built_in;
 mod drift;
+mod left_behind;
 mod raw;
+mod row_functions;
 mod rows;
+mod same_name;
 mod sessions;
 
 use super::{SCHEMA, obey, role, run};
@@ -40,9 +44,16 @@ struct Place {
 
 impl Place {
     async fn make(db: &FreshDb) -> Self {
+        Self::with_rules(db, "", "").await
+    }
+
+    /// The same with more in the database, and with more rules, in which AGENT stands for the role.
+    async fn with_rules(db: &FreshDb, schema: &str, rules: &str) -> Self {
         let mut conn = db.connect().await;
         run(&mut conn, SCHEMA).await;
+        run(&mut conn, schema).await;
         let (agent, reader, login) = (role(db, "a"), role(db, "r"), role(db, "l"));
+        let more = rules.replace("AGENT", &agent);
         let rules = format!(
             r#"
             [[roles]]
@@ -64,6 +75,7 @@ impl Place {
             table = "links"
             columns = ["id", "kind"]
             rows = {{ item = {{ "$lt" = 4 }} }}
+            {more}
             "#
         );
         let rules = Rules::from_toml(&rules).expect("readable");

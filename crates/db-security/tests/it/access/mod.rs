@@ -1,13 +1,17 @@
 //! What the server does with rules.
 
 mod agree;
+mod agree_guard;
 mod bypass;
 mod conditions;
 mod drift;
 mod guard;
+mod memberships;
+mod nested_views;
 mod plans;
 mod requests;
 mod rules;
+mod system_rights;
 
 use db_query::Statement;
 use db_security::access::{

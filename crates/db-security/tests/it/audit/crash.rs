@@ -1,5 +1,8 @@
 //! Processes and servers that die in the middle of many appends: no fork, no gap, and nothing that was acknowledged is lost or there
 //! twice.
+//!
+//! With `DB_TEST_CRASH_SCALE=60` each of the three appends a million events or more, which takes minutes:
+//! `DB_TEST_CRASH_SCALE=60 cargo nextest run --profile long -p db-security --all-features audit::crash`.
 
 use super::log::{drain, event, pool, verified};
 use db_embedded::{Mode, Options, Postgres};
@@ -21,6 +24,7 @@ use std::{
 };
 
 const WRITERS: u64 = 8;
+const SOON: Duration = Duration::from_secs(60);
 const QUICK: Duration = Duration::from_millis(1);
 const LONG: Duration = Duration::from_secs(600);
 
@@ -28,6 +32,15 @@ const LONG: Duration = Duration::from_secs(600);
 const URL: &str = "CAIRN_TEST_CRASH_URL";
 const SPOOL: &str = "CAIRN_TEST_CRASH_SPOOL";
 const FIRST: &str = "CAIRN_TEST_CRASH_FIRST";
+
+/// How many times as many events are appended as usual.
+const SCALE: &str = "DB_TEST_CRASH_SCALE";
+/// Events that a writer has under way at once where a server is killed.
+const AT_ONCE: usize = 20;
+
+fn scale() -> u64 {
+    std::env::var(SCALE).map_or(1, |scale| scale.parse().expect("DB_TEST_CRASH_SCALE is a whole number"))
+}
 
 /// Numbers that a process may give out.
 const PER_PROCESS: u64 = 100_000_000;
@@ -54,7 +67,8 @@ async fn killed(test: &str, spool: Option<&Path>) {
     fresh_db(|db| async move {
         let pool = pool(&db).await;
         let mut acknowledged = BTreeSet::new();
-        for (round, after) in [1_usize, 40, 300, 1_000, 2_000, 133].into_iter().enumerate() {
+        for (round, after) in [1, 40, 300, 1_000, 2_000, 133].into_iter().enumerate() {
+            let after = usize::try_from(after * scale()).expect("small");
             let mut command = Command::new(std::env::current_exe().expect("this binary"));
             command
                 .args([&format!("audit::crash::{test}"), "--exact", "--nocapture"])
@@ -188,23 +202,26 @@ async fn a_server_that_is_killed_loses_nothing_and_stores_nothing_twice() {
             let mut mine = BTreeSet::new();
             let mut number = lane;
             while !ends.load(Relaxed) {
-                writer
-                    .record(event(number))
-                    .await
-                    .expect("there is room")
-                    .stored()
-                    .await
-                    .expect("stored in the end");
-                mine.insert(number);
-                stored.fetch_add(1, Relaxed);
-                number += WRITERS;
+                let mut tickets = Vec::new();
+                for _ in 0..AT_ONCE {
+                    tickets.push((number, writer.record(event(number)).await.expect("there is room")));
+                    number += WRITERS;
+                }
+                for (number, ticket) in tickets {
+                    ticket.stored().await.expect("stored in the end");
+                    mine.insert(number);
+                    stored.fetch_add(1, Relaxed);
+                }
             }
             mine
         })
     });
     let all: Vec<_> = all.collect();
     for round in 1..=6 {
-        db_testkit::eventually("some are stored", async || stored.load(Relaxed) > round * 500).await;
+        for step in 1..=scale() {
+            let enough = ((round - 1) * scale() + step) * 3_000;
+            db_testkit::eventually("some are stored", async || stored.load(Relaxed) > enough).await;
+        }
         // One of its processes: the server then ends all others and recovers, as after a loss of power.
         let victim: i32 = loop {
             let asked = pool
@@ -229,7 +246,7 @@ async fn a_server_that_is_killed_loses_nothing_and_stores_nothing_twice() {
         acknowledged.extend(one.await.expect("no panic"));
     }
     assert!(writer.stats().failures > 0, "the server was away");
-    writer.flush().await.expect("stored");
+    writer.flush(SOON).await.expect("stored");
     assert!(sequencer.close(LONG).await);
     check(&pool, &acknowledged).await;
     drop(writer);

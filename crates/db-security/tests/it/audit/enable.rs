@@ -183,3 +183,76 @@ async fn a_partitioned_table_is_listed_once() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_partition_that_is_emptied_is_noted_and_one_that_is_switched_off_is_listed() {
+    fresh_db(|db| async move {
+        let pool = pool(&db).await;
+        run(
+            &pool,
+            "CREATE TABLE parts (id int PRIMARY KEY) PARTITION BY RANGE (id); \
+            CREATE TABLE parts_few PARTITION OF parts FOR VALUES FROM (0) TO (9)",
+        )
+        .await;
+        begin(&pool, TableAudit::new("parts").entity_type("zäh")).await.expect("begun");
+        run(&pool, "TRUNCATE parts_few").await;
+        let emptied: i64 = pool
+            .run("SELECT count(*) FROM audit_inbox WHERE action = 'truncate' AND details = '{\"partition\": \"public.parts_few\"}'")
+            .scalar()
+            .await
+            .expect("counted");
+        assert_eq!(emptied, 1);
+        let off = |trigger: &str| Drift::PartitionSwitchedOff {
+            partition: "parts_few".to_owned(),
+            trigger: trigger.to_owned(),
+        };
+        for trigger in ["audit_row_changed", "audit_table_truncated"] {
+            run(&pool, &format!("ALTER TABLE parts_few DISABLE TRIGGER {trigger}")).await;
+            assert_eq!(tables(&pool).await[0].drift, [off(trigger)]);
+            run(&pool, &format!("ALTER TABLE parts_few ENABLE ALWAYS TRIGGER {trigger}")).await;
+        }
+        run(&pool, "CREATE TABLE parts_more PARTITION OF parts FOR VALUES FROM (9) TO (99)").await;
+        let unnoted = Drift::PartitionTruncateUnnoted { partition: "parts_more".to_owned() };
+        assert_eq!(tables(&pool).await[0].drift, [unnoted]);
+        begin(&pool, TableAudit::new("parts").entity_type("zäh")).await.expect("begun again");
+        assert_eq!(tables(&pool).await[0].drift, []);
+        let mut lease = pool.acquire().await.expect("a lease");
+        assert!(disable(&mut lease, "parts").await.expect("ended").1);
+        let left: i64 = sqlx::query_scalar("SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'audit\\_%' AND tgrelid::regclass::text LIKE 'parts%'")
+            .fetch_one(&mut *lease)
+            .await
+            .expect("counted");
+        assert_eq!(left, 0);
+        let kinds: Vec<String> = sqlx::query_scalar("SELECT DISTINCT entity_type FROM audit_inbox WHERE action = 'audit.disable'")
+            .fetch_all(&mut *lease)
+            .await
+            .expect("read");
+        assert_eq!(kinds, ["zäh"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_trigger_of_that_name_that_is_somebody_elses_stays() {
+    fresh_db(|db| async move {
+        let pool = pool(&db).await;
+        people(&pool).await;
+        run(
+            &pool,
+            "CREATE FUNCTION mine() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; \
+            CREATE TRIGGER audit_row_changed AFTER INSERT ON people EXECUTE FUNCTION mine(); \
+            CREATE TRIGGER audit_table_truncated AFTER TRUNCATE ON people EXECUTE FUNCTION mine()",
+        )
+        .await;
+        let mut lease = pool.acquire().await.expect("a lease");
+        assert!(!disable(&mut lease, "people").await.expect("nothing").1);
+        let left: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'audit\\_%' AND tgrelid = 'people'::regclass",
+        )
+        .fetch_one(&mut *lease)
+        .await
+        .expect("counted");
+        assert_eq!(left, 2);
+    })
+    .await;
+}

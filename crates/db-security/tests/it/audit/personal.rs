@@ -101,3 +101,35 @@ async fn another_master_key_takes_the_place_of_the_first() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn wrapping_keys_anew_and_giving_places_do_not_stand_in_each_others_way() {
+    fresh_db(|db| async move {
+        let pool = pool(&db).await;
+        record_all(&pool, [about("u1")]).await;
+        // It has the log's row in hand, and makes a key when another has begun to wrap them.
+        let mut giving = pool.begin().await.expect("begun");
+        db_security::audit::sequence(&mut giving, None, 10).await.expect("moved");
+        let wrapping = tokio::spawn({
+            let pool = pool.clone();
+            async move {
+                let mut tx = pool.begin().await.expect("begun");
+                rewrap(&mut tx, &master(), &MasterKey::from_bytes([9; 32])).await.expect("wrapped anew");
+                tx.commit().await.expect("committed");
+            }
+        });
+        db_testkit::eventually("it waits", async || {
+            let waiting: i64 = pool
+                .run("SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE NOT granted AND datname = current_database()")
+                .scalar()
+                .await
+                .expect("counted");
+            waiting > 0
+        })
+        .await;
+        record(&mut giving, Some(&master()), about("u2")).await.expect("a key is made");
+        giving.commit().await.expect("committed");
+        wrapping.await.expect("wrapped");
+    })
+    .await;
+}

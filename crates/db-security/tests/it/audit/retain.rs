@@ -7,7 +7,7 @@ use db_security::audit::{Error, Flaw, Hash, prove_consistency, prove_inclusion, 
 use db_testkit::fresh_db;
 
 /// Events of two months that are long past and of this one: 300, 400 and 100.
-async fn three_months(pool: &Pool) {
+pub(super) async fn three_months(pool: &Pool) {
     filled(pool, 300).await;
     move_back(pool, "2020-01-15T00:00:00Z", "audit_events_2020_01", "2020-01-01", "2020-02-01", 0).await;
     filled(pool, 400).await;
@@ -16,7 +16,7 @@ async fn three_months(pool: &Pool) {
 }
 
 /// As if they had come then: the time is a part of what is hashed, so the tree is made anew by the server's own hash.
-async fn move_back(pool: &Pool, at: &str, partition: &str, from: &str, to: &str, first: u64) {
+pub(super) async fn move_back(pool: &Pool, at: &str, partition: &str, from: &str, to: &str, first: u64) {
     tamper(
         pool,
         &format!(
@@ -78,7 +78,7 @@ fn root(hashes: &[Vec<u8>]) -> Hash {
     }
 }
 
-fn at(text: &str) -> DateTime<Utc> {
+pub(super) fn at(text: &str) -> DateTime<Utc> {
     DateTime::parse_from_rfc3339(text).expect("a time").to_utc()
 }
 
@@ -147,6 +147,20 @@ async fn a_month_with_a_hole_does_not_leave() {
         let mut tx = pool.begin().await.expect("begun");
         let refused = retain(&mut tx, Utc::now()).await;
         assert!(matches!(refused, Err(Error::Damaged { .. })), "{refused:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_month_that_has_not_ended_stays() {
+    fresh_db(|db| async move {
+        let pool = pool(&db).await;
+        filled(&pool, 10).await;
+        let mut tx = pool.begin().await.expect("begun");
+        let refused = retain(&mut tx, Utc::now() + chrono::Duration::days(400)).await;
+        assert!(matches!(refused, Err(Error::NotOver { .. })), "{refused:?}");
+        drop(tx);
+        assert_eq!(verified(&pool).await.events, 10);
     })
     .await;
 }

@@ -325,3 +325,22 @@ async fn each_plain_search_is_served_by_its_index_in_every_month() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn two_events_of_one_number_with_places_of_their_own_are_both_found() {
+    fresh_db(|db| async move {
+        let pool = pool(&db).await;
+        filled(&pool, 3).await;
+        tamper(
+            &pool,
+            "UPDATE audit_events SET (id, occurred_at) = (SELECT id, occurred_at FROM audit_events WHERE leaf = 0) WHERE leaf = 1",
+        )
+        .await;
+        let mut lease = pool.acquire().await.expect("a lease");
+        let page = Search::new().page(&mut lease, None).await.expect("found");
+        let mut leaves: Vec<_> = page.events.iter().map(|event| event.leaf).collect();
+        leaves.sort_unstable();
+        assert_eq!(leaves, [Some(0), Some(1), Some(2)]);
+    })
+    .await;
+}

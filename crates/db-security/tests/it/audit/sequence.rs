@@ -2,7 +2,7 @@
 
 use super::log::{drain, event, filled, pool, record_all, step, verified};
 use db_pool::Pool;
-use db_security::audit::{Error, Event, MasterKey, Sequenced, record, sequence};
+use db_security::audit::{Error, Event, MasterKey, Sequenced, record, sequence, sequence_despite_clock};
 use db_testkit::fresh_db;
 use serde_json::json;
 
@@ -21,7 +21,7 @@ async fn events_get_their_places_in_the_order_of_commits() {
         record_all(&pool, [event(2), event(3)]).await;
         assert_eq!(
             step(&pool, 10).await,
-            Sequenced::Moved { events: 2, repeated: 0, size: 2, is_drained: true }
+            Sequenced::Moved { events: 2, repeated: 0, erased: 0, refused: 0, size: 2, is_drained: true }
         );
         let mut never = pool.begin().await.expect("begun");
         record(&mut never, None, event(4)).await.expect("recorded");
@@ -45,7 +45,10 @@ async fn batches_of_any_size_make_the_same_log() {
             let moved = step(&pool, 3).await;
             let is_drained = size == 10;
             let events = if is_drained { 1 } else { 3 };
-            assert_eq!(moved, Sequenced::Moved { events, repeated: 0, size, is_drained });
+            assert_eq!(
+                moved,
+                Sequenced::Moved { events, repeated: 0, erased: 0, refused: 0, size, is_drained }
+            );
         }
         assert_eq!(order(&pool).await, (0..10).map(|number| number.to_string()).collect::<Vec<_>>());
         assert!(verified(&pool).await.is_sound());
@@ -63,13 +66,13 @@ async fn what_was_sent_twice_is_there_once() {
         pool.run(sqlx::query(send).bind(true)).none().await.expect("sent again, in the same batch");
         assert_eq!(
             step(&pool, 100).await,
-            Sequenced::Moved { events: 3, repeated: 3, size: 3, is_drained: true }
+            Sequenced::Moved { events: 3, repeated: 3, erased: 0, refused: 0, size: 3, is_drained: true }
         );
         pool.run(sqlx::query(send).bind(true)).none().await.expect("sent again, later");
         pool.run(sqlx::query(send).bind(true)).none().await.expect("and again");
         assert_eq!(
             step(&pool, 100).await,
-            Sequenced::Moved { events: 0, repeated: 6, size: 3, is_drained: true }
+            Sequenced::Moved { events: 0, repeated: 6, erased: 0, refused: 0, size: 3, is_drained: true }
         );
         assert!(verified(&pool).await.is_sound());
     })
@@ -138,6 +141,17 @@ async fn a_clock_that_was_set_back_stops_the_log_and_loses_nothing() {
         drain(&pool).await;
         let verdict = verified(&pool).await;
         assert!(verdict.is_sound() && verdict.size == 4, "{verdict:?}");
+        // Far ahead, and told to go on: at the time that it has noted.
+        pool.run("UPDATE audit_tree SET sequenced_at = clock_timestamp() + interval '70 years'")
+            .none()
+            .await
+            .expect("ahead");
+        record_all(&pool, [event(5)]).await;
+        let mut tx = pool.begin().await.expect("begun");
+        let moved = sequence_despite_clock(&mut tx, None, 10).await.expect("moved");
+        assert!(matches!(moved, Sequenced::Moved { events: 1, size: 5, .. }), "{moved:?}");
+        tx.commit().await.expect("committed");
+        assert!(verified(&pool).await.is_sound());
     })
     .await;
 }

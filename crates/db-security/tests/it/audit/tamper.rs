@@ -121,11 +121,11 @@ async fn a_size_that_is_not_the_trees_is_named() {
     .await;
 }
 
-fn signer() -> CheckpointSigner {
+pub(super) fn signer() -> CheckpointSigner {
     CheckpointSigner::from_seed("example.org/audit", &[1; 32]).expect("a name")
 }
 
-async fn signed(pool: &Pool) -> SignedCheckpoint {
+pub(super) async fn signed(pool: &Pool) -> SignedCheckpoint {
     let mut tx = pool.begin().await.expect("begun");
     let signed = checkpoint(&mut tx, &signer()).await.expect("signed").expect("there is something to sign");
     tx.commit().await.expect("committed");
@@ -252,6 +252,13 @@ async fn keys_that_were_altered_exchanged_or_removed_are_named() {
             let sound = verified(&pool).await;
             assert!(sound.is_sound() && sound.personal == 2, "{sound:?}");
             tamper(&pool, sql).await;
+            if sql.contains("personal = NULL") {
+                let verdict = verify(&pool, &Verification::new(), |_, _| {}).await.expect("verified");
+                assert!(
+                    matches!(verdict.flaws.as_slice(), [Flaw::PersonalAltered { leaf: 0, .. }]),
+                    "{verdict:?}"
+                );
+            }
             let verdict = verified(&pool).await;
             let found = match verdict.flaws.first() {
                 Some(Flaw::KeyAltered { leaf: 0, .. }) => "altered",

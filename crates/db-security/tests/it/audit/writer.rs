@@ -1,29 +1,31 @@
 //! The buffered writer: many events at a time, and none lost without a word.
 
-use super::log::{drain, event, master, pool, step, verified};
+use super::log::{drain, event, master, pool, verified};
+use db_core::Status;
 use db_pool::Pool;
-use db_security::audit::{AuditWriter, Closed, Error, Event, Sequenced, WhenFull, WriterOptions};
+use db_security::audit::{AuditWriter, Closed, Error, Event, WhenFull, WriterOptions};
 use db_testkit::{eventually, fresh_db};
 use serde_json::json;
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
+const QUICK: Duration = Duration::from_millis(1);
 const LONG: Duration = Duration::from_secs(600);
-const SOON: Duration = Duration::from_secs(60);
+pub(super) const SOON: Duration = Duration::from_secs(60);
 
-fn start(pool: &Pool, options: &WriterOptions) -> AuditWriter {
+pub(super) fn start(pool: &Pool, options: &WriterOptions) -> AuditWriter {
     AuditWriter::start(pool.clone(), options).expect("started")
 }
 
 /// Nobody can store events, as if the database were away.
-async fn away(pool: &Pool) {
+pub(super) async fn away(pool: &Pool) {
     pool.run("ALTER TABLE audit_inbox RENAME TO audit_inbox_away").none().await.expect("renamed");
 }
 
-async fn back(pool: &Pool) {
+pub(super) async fn back(pool: &Pool) {
     pool.run("ALTER TABLE audit_inbox_away RENAME TO audit_inbox").none().await.expect("renamed");
 }
 
-async fn entities(pool: &Pool) -> Vec<i64> {
+pub(super) async fn entities(pool: &Pool) -> Vec<i64> {
     let rows: Vec<(i64,)> = pool
         .run("SELECT entity_id::int8 FROM audit_events ORDER BY entity_id::int8")
         .all()
@@ -51,7 +53,7 @@ async fn events_are_stored_after_the_interval_by_size_and_at_the_end() {
 
         let writer = start(&pool, &WriterOptions::new().interval(LONG));
         writer.record(event(12)).await.expect("taken");
-        writer.flush().await.expect("now");
+        writer.flush(SOON).await.expect("now");
         assert_eq!((writer.stats().stored, writer.stats().waiting), (1, 0));
         let last = writer.record(event(13)).await.expect("taken");
         assert_eq!(writer.close(SOON).await, Closed { lost: 0 });
@@ -88,7 +90,7 @@ async fn everything_that_an_event_says_arrives() {
         writer.record(told).await.expect("taken").stored().await.expect("stored");
         writer.task_start("t1").await.expect("taken");
         writer.task_complete("t1", Duration::from_millis(1_500)).await.expect("taken");
-        writer.flush().await.expect("stored");
+        writer.flush(SOON).await.expect("stored");
         drain(&pool).await;
         let verdict = verified(&pool).await;
         assert!(verdict.is_sound() && verdict.personal == 1 && verdict.size == 3, "{verdict:?}");
@@ -126,7 +128,7 @@ async fn what_the_server_refuses_stops_no_other() {
         for number in 0..20 {
             tickets.push(writer.record(event(number)).await.expect("taken"));
         }
-        writer.flush().await.expect("settled");
+        writer.flush(SOON).await.expect("settled");
         for (number, ticket) in tickets.iter().enumerate() {
             match ticket.stored().await {
                 Ok(()) => assert_ne!(number, 7),
@@ -165,13 +167,13 @@ async fn without_room_callers_wait_or_are_told_at_once_and_counted() {
                 for number in 100..120 {
                     patient.record(event(number)).await.expect("taken in the end");
                 }
-                patient.flush().await.expect("stored");
+                patient.flush(SOON).await.expect("stored");
             }
         });
         eventually("it has no room", async || patient.stats().failures > 0).await;
         back(&pool).await;
         recording.await.expect("all were taken");
-        writer.flush().await.expect("what was taken is stored");
+        writer.flush(SOON).await.expect("what was taken is stored");
         drain(&pool).await;
         let expected: Vec<i64> = (0..i64::try_from(taken).expect("few")).chain(100..120).collect();
         assert_eq!(entities(&pool).await, expected);
@@ -193,7 +195,7 @@ async fn a_future_that_is_dropped_while_it_waits_takes_no_room() {
             assert!(futures_util::poll!(&mut waiting).is_pending());
         }
         back(&pool).await;
-        writer.flush().await.expect("stored");
+        writer.flush(SOON).await.expect("stored");
         assert_eq!(writer.stats().taken, taken);
         writer.record(event(3)).await.expect("there is room").stored().await.expect("stored");
     })
@@ -206,77 +208,18 @@ async fn an_end_without_the_database_is_told() {
         let pool = pool(&db).await;
         away(&pool).await;
         let writer = start(&pool, &WriterOptions::new());
-        let ticket = writer.record(event(1)).await.expect("taken");
+        let tried = writer.record(event(1)).await.expect("taken");
         eventually("it was tried", async || writer.stats().failures > 0).await;
-        assert_eq!(writer.close(Duration::from_millis(10)).await, Closed { lost: 1 });
-        assert!(matches!(ticket.stored().await, Err(Error::Closed)));
-        back(&pool).await;
-    })
-    .await;
-}
-
-fn spooling(folder: &Path) -> WriterOptions {
-    WriterOptions::new().interval(Duration::from_millis(1)).spool(folder).master_key(master())
-}
-
-#[tokio::test]
-async fn while_the_database_is_away_the_disk_has_events_and_gives_them_back() {
-    fresh_db(|db| async move {
-        let folder = tempfile::tempdir().expect("a folder");
-        let pool = pool(&db).await;
-        let writer = start(&pool, &spooling(folder.path()));
-        assert!(matches!(
-            AuditWriter::start(pool.clone(), &spooling(folder.path())),
-            Err(Error::Spool { .. })
-        ));
-        writer.record(event(0)).await.expect("taken").stored().await.expect("stored");
-        away(&pool).await;
-        for number in 1..5 {
-            let told = event(number).personal("u1", json!({"email": "a@example.org"}));
-            writer.record(told).await.expect("taken").stored().await.expect("on disk");
+        let gathered = writer.record(event(2)).await.expect("taken");
+        assert!(matches!(writer.flush(QUICK).await, Err(Error::Away { waited: QUICK })));
+        assert_eq!(writer.probe().probe().await.status, Status::Unhealthy);
+        assert_eq!(writer.close(Duration::from_millis(10)).await, Closed { lost: 2 });
+        for ticket in [tried, gathered] {
+            assert!(matches!(ticket.stored().await, Err(Error::Closed)));
         }
-        assert_eq!((writer.stats().stored, writer.stats().spooled), (1, 4));
+        assert!(matches!(writer.record(event(3)).await, Err(Error::Closed)));
+        assert_eq!(writer.stats().rejected, 1);
         back(&pool).await;
-        eventually("they are back", async || writer.stats().replayed == 4).await;
-        drain(&pool).await;
-        assert_eq!(entities(&pool).await, [0, 1, 2, 3, 4]);
-        let verdict = verified(&pool).await;
-        assert!(verdict.is_sound() && verdict.personal == 4, "{verdict:?}");
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn what_one_process_has_left_on_disk_the_next_stores_once() {
-    fresh_db(|db| async move {
-        let folder = tempfile::tempdir().expect("a folder");
-        let pool = pool(&db).await;
-        away(&pool).await;
-        let writer = start(&pool, &spooling(folder.path()));
-        for number in 0..3 {
-            writer.record(event(number)).await.expect("taken").stored().await.expect("on disk");
-        }
-        assert_eq!(writer.close(SOON).await, Closed { lost: 0 });
-        drop(writer);
-        back(&pool).await;
-        let file = std::fs::read_dir(folder.path())
-            .expect("read")
-            .map(|entry| entry.expect("an entry").path())
-            .find(|path| path.extension().is_some_and(|ending| ending == "spool"))
-            .expect("a file");
-        let copy = std::fs::read(&file).expect("read");
-        for round in 0..2 {
-            let writer = start(&pool, &spooling(folder.path()));
-            eventually("they are stored", async || writer.stats().replayed == 3).await;
-            assert_eq!(writer.close(SOON).await, Closed { lost: 0 });
-            assert!(!file.exists());
-            // As if it had died before it removed the file.
-            std::fs::write(&file, &copy).expect("back again");
-            let (events, repeated) = if round == 0 { (3, 0) } else { (0, 3) };
-            let moved = step(&pool, 100).await;
-            assert_eq!(moved, Sequenced::Moved { events, repeated, size: 3, is_drained: true });
-        }
-        assert!(verified(&pool).await.is_sound());
     })
     .await;
 }

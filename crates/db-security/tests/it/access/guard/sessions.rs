@@ -13,7 +13,14 @@ use std::{
     task::Poll,
 };
 
-const SESSION: &str = "SELECT coalesce(current_setting('cairn.subject.who', true), '') || '/' || coalesce(current_setting('cairn.actor', true), '')";
+/// Attribute, actor, role and search path.
+const SESSION: &str = "SELECT concat_ws('/', coalesce(current_setting('cairn.subject.who', true), ''),
+    coalesce(current_setting('cairn.actor', true), ''), current_user, current_setting('search_path'))";
+
+/// What it says where nobody is asking.
+fn nobody(place: &Place) -> String {
+    format!("//{}/\"$user\", public", place.login)
+}
 
 fn count() -> db_query::Statement {
     Select::from("items").columns(count_all().alias("n")).build().expect("valid")
@@ -36,7 +43,7 @@ async fn subjects_are_apart_on_one_connection() {
             drop(rows);
             // On behalf of nobody the login is not in the rules' roles at all, and sees nothing of theirs.
             let told: String = sqlx::query_scalar(SESSION).fetch_one(&pool).await.expect("asked");
-            assert_eq!(told, "/");
+            assert_eq!(told, nobody(&place));
         }
         assert_eq!(guard.stats().allowed, 9);
         pool.close().await;
@@ -140,7 +147,7 @@ async fn whoever_is_cut_leaves_nothing_of_the_subject() {
             });
             tx |= cut_after(polls, work).await.is_some();
             let told: String = sqlx::query_scalar(SESSION).fetch_one(&pool).await.expect("asked");
-            assert_eq!(told, "/", "after {polls}");
+            assert_eq!(told, nobody(&place), "after {polls}");
             if query && tx {
                 break;
             }

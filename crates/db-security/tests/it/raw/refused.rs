@@ -1,0 +1,133 @@
+//! Texts that may mean something else to the server are refused, and the refusal tells nothing of what they hold.
+
+use db_security::access::read_sql;
+
+/// Texts that must not be taken for what they are not; none of them may be understood.
+const REFUSED: &[&str] = &[
+    "TABLE a",
+    "UPDATE a SET x = 1 WHERE a.ctid = '(0,1)'",
+    "SELECT ctid FROM a",
+    "",
+    ";",
+    "-- nothing",
+    "SELECT U&\"\\0061\" FROM a",
+    "SELECT U&'\\0061' FROM a",
+    "SELECT '\\' FROM a -- '",
+    "SELECT 'a\\'; DROP TABLE a; --'",
+    "SELECT E'\\x27; DELETE FROM a; --'",
+    "SELECT E'\\u0027' FROM a",
+    "SELECT 'a' 'b' FROM a",
+    "SELECT 'a'\n'b' FROM a",
+    "SELECT N'a' FROM a",
+    "SELECT 1into FROM a",
+    "SELECT $1x FROM a",
+    "SELECT -- comment\rx FROM a",
+    "SELECT x\u{a0}FROM a",
+    "SELECT x FROM a\u{b}",
+    "SELECT x FROM a /* open",
+    "SELECT x FROM a /* /* open */",
+    "SELECT $q$ open FROM a",
+    "SELECT x FROM ü",
+    "SELECT x FROM \"a.b\"",
+    "SELECT x FROM \"a\"\"b\"",
+    "SELECT x FROM 'a'",
+    "SELECT x FROM `a`",
+    "SELECT x FROM [a]",
+    "SELECT x FROM db.s.a",
+    "SELECT * FROM ONLY a",
+    "SELECT * FROM a*",
+    "TABLE \"A\"",
+    "TABLE ONLY a",
+    "SELECT q.x FROM (TABLE a) q",
+    "SELECT q.x FROM (TABLE s . t) q",
+    "(TABLE a ) )",
+    "SELECT x FROM a TABLESAMPLE system (10)",
+    "SELECT nobody.x FROM a",
+    "SELECT (a).x FROM a",
+    "SELECT (f(x)).y FROM a",
+    "SELECT x OPERATOR(s.+) 1 FROM a",
+    "SELECT x === 1 FROM a",
+    "SELECT x::s.kind FROM a",
+    "SELECT x::kind FROM a",
+    "SELECT x INTO q FROM a",
+    "CREATE TABLE q AS SELECT x FROM a",
+    "CREATE VIEW q AS SELECT x FROM a",
+    "SELECT query_to_xml('SELECT * FROM a', true, true, '')",
+    "SELECT * FROM dblink('', 'SELECT 1') AS q(x int)",
+    "SELECT pg_catalog.query_to_xml('SELECT * FROM a', true, true, '')",
+    "DO $$ BEGIN DELETE FROM a; END $$",
+    "CALL p()",
+    "EXECUTE q",
+    "PREPARE q AS SELECT x FROM a",
+    "DEALLOCATE q",
+    "DECLARE q CURSOR FOR SELECT x FROM a",
+    "FETCH q",
+    "COPY a TO PROGRAM 'sh'",
+    "COPY a FROM '/etc/passwd'",
+    "COPY a TO '/tmp/a'",
+    "SET ROLE admin",
+    "SET x = 1",
+    "SET SESSION AUTHORIZATION admin",
+    "RESET ALL",
+    "RESET ROLE",
+    "SHOW ALL",
+    "BEGIN",
+    "COMMIT",
+    "ROLLBACK",
+    "SAVEPOINT q",
+    "SELECT 1; COMMIT",
+    "LISTEN q",
+    "NOTIFY q",
+    "LOCK TABLE a",
+    "VACUUM a",
+    "ANALYZE a",
+    "GRANT SELECT ON a TO q",
+    "REVOKE SELECT ON a FROM q",
+    "CREATE ROLE q",
+    "DROP ROLE q",
+    "DROP TABLE a CASCADE",
+    "TRUNCATE a CASCADE",
+    "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    "CREATE INDEX ON a (f(x))",
+    "ALTER TABLE a ADD COLUMN q int DEFAULT f()",
+    "ALTER TABLE a OWNER TO q",
+    "EXPLAIN DROP TABLE a",
+    "EXPLAIN EXECUTE q",
+    "DESCRIBE a",
+    "(SELECT x FROM a) ORDER BY y",
+    "SELECT x FROM a FOR UPDATE OF q",
+    "SELECT * EXCLUDE (x) FROM a",
+    "SELECT x FROM a QUALIFY x > 1",
+    "SELECT TOP 1 x FROM a",
+    "FROM a SELECT x",
+    "FROM a",
+    "DELETE a FROM a",
+    "DELETE FROM a ORDER BY x",
+    "UPDATE a SET x = 1 LIMIT 1",
+    "UPDATE a JOIN b ON true SET x = 1",
+    "INSERT OVERWRITE a SELECT x FROM b",
+    "REPLACE INTO a VALUES (1)",
+    "INSERT INTO a SET x = 1",
+    "INSERT INTO a (id) VALUES (1) ON DUPLICATE KEY UPDATE x = 1",
+    "DELETE FROM a WHERE CURRENT OF q",
+    "SELECT ?",
+    "SELECT :x",
+];
+
+#[test]
+fn what_may_mean_something_else_is_refused() {
+    let taken: Vec<String> = REFUSED
+        .iter()
+        .filter_map(|sql| read_sql(sql).ok().map(|read| format!("{sql:?}: {read:?}")))
+        .collect();
+    assert!(taken.is_empty(), "{}", taken.join("\n"));
+}
+
+#[test]
+fn a_refusal_says_where_and_not_what_was_written() {
+    let error = read_sql("SELECT x\n  FROM a WHERE 'secret\\' = y").expect_err("refused");
+    assert_eq!((error.line, error.column), (2, 16), "{error}");
+    assert!(!error.to_string().contains("secret"), "{error}");
+    let error = read_sql("SELECT x FROM a;\nSELECT nobody.x FROM a").expect_err("refused");
+    assert_eq!(error.line, 2, "{error}");
+}
