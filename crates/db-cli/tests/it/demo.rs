@@ -193,7 +193,7 @@ fn a_larger_limit_looks_again_at_what_was_too_large() {
     let folder = folder();
     write(folder.path(), "tree/a.rs", "fn a() {}\n".repeat(100));
     let small = demo(folder.path(), &["--max-file-size", "100"]).json();
-    assert_eq!((&small["analysed"], &small["tasks"]["failed"]), (&json!(1), &json!(1)));
+    assert_eq!((&small["analysed"], &small["tasks"]["failed"]), (&json!(1), &json!(1)), "{small}");
     assert_eq!(demo(folder.path(), &["--max-file-size", "100"]).json()["analysed"], 0);
     let large = demo(folder.path(), &[]).json();
     assert_eq!((&large["analysed"], &large["failures"]), (&json!(1), &json!([])));

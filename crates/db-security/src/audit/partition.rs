@@ -1,4 +1,4 @@
-//! Months of the log: each is a partition, made before the first event of it is moved there.
+//! Months of the log: each is a partition, made a month before the first event of it is moved there.
 
 use super::Error;
 use chrono::{DateTime, Datelike as _, Months, NaiveDate, NaiveTime, Utc};
@@ -18,9 +18,14 @@ impl Month {
         self.0.and_time(NaiveTime::MIN).and_utc()
     }
 
+    /// The one after it, but where time ends.
+    fn next(self) -> Option<Self> {
+        self.0.checked_add_months(Months::new(1)).map(Self)
+    }
+
     /// The first moment that is not in it.
     pub(crate) fn end(self) -> DateTime<Utc> {
-        self.0.checked_add_months(Months::new(1)).map_or(DateTime::<Utc>::MAX_UTC, |next| Self(next).start())
+        self.next().map_or(DateTime::<Utc>::MAX_UTC, Self::start)
     }
 
     /// The partition's name: digits and a fixed word, so it needs no quotes.
@@ -41,21 +46,36 @@ impl fmt::Display for Month {
     }
 }
 
-/// Makes the partition of a month where there is none, beside the table and then attached, so that readers do not wait. Only whoever holds
-/// the log's row calls it.
+/// Makes the partitions of a month and of the next where there are none. Whoever reads the log may have looked for its partitions a moment
+/// before its statement's snapshot: one that is filled as soon as it is there would hide events that have just left the inbox. Only whoever
+/// holds the log's row calls it.
 pub(crate) async fn ensure(conn: &mut PgConnection, month: Month) -> Result<(), Error> {
-    let name = month.partition();
-    let is_there: bool = sqlx::query_scalar(
-        "SELECT EXISTS (SELECT FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid \
-         WHERE inhparent = 'audit_events'::regclass AND relname = $1)",
-    )
-    .bind(&name)
-    .fetch_one(&mut *conn)
-    .await
-    .map_err(Error::while_trying("look for a partition of the log"))?;
-    if is_there {
-        return Ok(());
+    let there = months(conn).await?;
+    for month in [Some(month), month.next()].into_iter().flatten() {
+        if !there.contains(&month) {
+            make(conn, month).await?;
+        }
     }
+    Ok(())
+}
+
+/// Months that have a partition, oldest first.
+pub(crate) async fn months(conn: &mut PgConnection) -> Result<Vec<Month>, Error> {
+    let names: Vec<String> = sqlx::query_scalar(
+        "SELECT relname::text FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid \
+         WHERE inhparent = 'audit_events'::regclass",
+    )
+    .fetch_all(conn)
+    .await
+    .map_err(Error::while_trying("read the partitions of the log"))?;
+    let mut months: Vec<Month> = names.iter().filter_map(|name| Month::of_partition(name)).collect();
+    months.sort_unstable();
+    Ok(months)
+}
+
+/// Beside the table and then attached, so that readers do not wait.
+async fn make(conn: &mut PgConnection, month: Month) -> Result<(), Error> {
+    let name = month.partition();
     let (start, end) = (month.start().to_rfc3339(), month.end().to_rfc3339());
     // Nothing but names and times of our own making. The check spares the server a scan as it attaches.
     let making = format!(

@@ -45,7 +45,11 @@ pub(crate) fn as_text<S: serde::Serializer>(hash: &Hash, serializer: S) -> Resul
 /// # Cancel safety
 /// Nothing is written.
 pub async fn prove(conn: &mut PgConnection, id: Uuid) -> Result<Proven, Error> {
-    let event = find(conn, id).await?;
+    // As the log's first event moves into the first partition, a statement that knew of no partition can see it nowhere.
+    let event = match find(conn, id).await? {
+        Some(event) => event,
+        None => find(conn, id).await?.ok_or(Error::NoSuchEvent { id })?,
+    };
     let Some(checkpoint) = last_checkpoint(conn).await? else { return Ok(Proven { event, proof: None }) };
     let of = checkpoint.checkpoint();
     let proof = match event.leaf {
@@ -62,7 +66,7 @@ pub async fn prove(conn: &mut PgConnection, id: Uuid) -> Result<Proven, Error> {
     Ok(Proven { event, proof })
 }
 
-async fn find(conn: &mut PgConnection, id: Uuid) -> Result<Found, Error> {
+async fn find(conn: &mut PgConnection, id: Uuid) -> Result<Option<Found>, Error> {
     // Constants of ours. Whatever was put in beside an event under its number comes behind it.
     let sql = format!(
         "SELECT {texts} FROM (SELECT {log} FROM audit_events WHERE id = $1 \
@@ -76,7 +80,7 @@ async fn find(conn: &mut PgConnection, id: Uuid) -> Result<Found, Error> {
         .fetch_optional(conn)
         .await
         .map_err(Error::while_trying("look for an event"))?;
-    Found::of_row(&row.ok_or(Error::NoSuchEvent { id })?)
+    row.as_ref().map(Found::of_row).transpose()
 }
 
 /// The checkpoint that was signed last; `None` where none was.

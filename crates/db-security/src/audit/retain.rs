@@ -3,7 +3,7 @@
 use super::{
     Error, Event, Hash,
     log::extent,
-    partition::Month,
+    partition::{self, Month},
     record,
     sequence::{missing, read_tiles},
     tree::{Missing, TILE, needs},
@@ -62,24 +62,10 @@ pub async fn retain(conn: &mut PgConnection, from: DateTime<Utc>) -> Result<Vec<
         return Err(Error::NotOver { before: from, now });
     }
     let mut gone = Vec::new();
-    for month in months(conn).await?.into_iter().filter(|month| month.end() <= from) {
+    for month in partition::months(conn).await?.into_iter().filter(|month| month.end() <= from) {
         gone.extend(let_go(conn, month).await?);
     }
     Ok(gone)
-}
-
-/// Months that have a partition, oldest first.
-async fn months(conn: &mut PgConnection) -> Result<Vec<Month>, Error> {
-    let names: Vec<String> = sqlx::query_scalar(
-        "SELECT relname::text FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid \
-         WHERE inhparent = 'audit_events'::regclass",
-    )
-    .fetch_all(conn)
-    .await
-    .map_err(Error::while_trying("read the partitions of the log"))?;
-    let mut months: Vec<Month> = names.iter().filter_map(|name| Month::of_partition(name)).collect();
-    months.sort_unstable();
-    Ok(months)
 }
 
 async fn let_go(conn: &mut PgConnection, month: Month) -> Result<Option<Left>, Error> {

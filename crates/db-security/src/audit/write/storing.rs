@@ -192,9 +192,7 @@ impl Storing {
                 }
             }
         }
-        let counters = &self.shared.counters;
-        counters.replayed.fetch_add((events.len() - refused.len()) as u64, Relaxed);
-        counters.refused_of_spool.fetch_add(refused.len() as u64, Relaxed);
+        let counts = (events.len() - refused.len(), refused.len());
         let Some(mut spool) = self.spool.take() else { return };
         let Some((spool, removed)) = on_disk(move || {
             let removed = spool.remove(&spooled, &refused.iter().collect::<Vec<_>>());
@@ -206,6 +204,10 @@ impl Storing {
         };
         self.spool = Some(spool);
         self.measure();
+        // Whoever sees that events were refused finds them.
+        let counters = &self.shared.counters;
+        counters.replayed.fetch_add(counts.0 as u64, Relaxed);
+        counters.refused_of_spool.fetch_add(counts.1 as u64, Relaxed);
         if let Err(error) = removed {
             tracing::error!(%error, "a file of the spool cannot be removed and will be stored again, to no effect");
             self.postpone();

@@ -282,12 +282,17 @@ async fn one_event_is_shown_with_its_proof() {
     .await;
 }
 
-/// Two months of a log, so that there are two partitions.
+/// Two months of a log, and as many partitions: the next month, which is empty, is planned as it comes.
 async fn two_months(pool: &Pool) {
     filled(pool, 4_000).await;
+    let next: String = pool
+        .run("SELECT max(relname::text) FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid WHERE inhparent = 'audit_events'::regclass")
+        .scalar()
+        .await
+        .expect("named");
     let old = Utc::now() - TimeDelta::days(400);
     let sql = format!(
-        "CREATE TABLE audit_events_2020_01 PARTITION OF audit_events FOR VALUES FROM ('2020-01-01') TO ('2020-02-01'); \
+        "DROP TABLE {next}; CREATE TABLE audit_events_2020_01 PARTITION OF audit_events FOR VALUES FROM ('2020-01-01') TO ('2020-02-01'); \
          UPDATE audit_events SET sequenced_at = '2020-01-15', occurred_at = '{}'::timestamptz + leaf * interval '1 s', actor = 'a' || leaf % 50, \
          action = 'b' || leaf % 50, entity_type = 'c' || leaf % 50, subject = 'd' || leaf % 50 WHERE leaf < 2000; \
          UPDATE audit_events SET actor = 'a' || leaf % 50, action = 'b' || leaf % 50, entity_type = 'c' || leaf % 50, \
