@@ -2,7 +2,7 @@
 
 use super::{
     args::{EraseArgs, ReplayArgs},
-    at,
+    at, failed,
     private::NewFile,
 };
 use crate::{
@@ -16,7 +16,7 @@ use db_security::audit::{self, Erasure};
 use serde_json::json;
 use sqlx::PgConnection;
 
-const LOCK_NOT_AVAILABLE: &str = "55P03";
+const LOCKED: &str = "a transaction that writes to the log has been open for 30 s, so nothing was erased: run it again when that has ended";
 const UNASKED: &str = "erasing somebody cannot be taken back: say --yes";
 
 pub(super) async fn run(args: &EraseArgs, format: Format) -> Result<Exit, Failed> {
@@ -31,7 +31,8 @@ pub(super) async fn run(args: &EraseArgs, format: Format) -> Result<Exit, Failed
         let mut file = args.receipt.as_deref().map(NewFile::create).transpose()?;
         let mut tx = target.database.pool().begin().await?;
         prepare(&mut tx).await?;
-        let erased = audit::erase(&mut tx, &args.subject, args.by.by.as_deref()).await.map_err(locked)?;
+        let erased = audit::erase(&mut tx, &args.subject, args.by.by.as_deref()).await;
+        let erased = erased.map_err(|error| failed(error, LOCKED))?;
         if let Some(mut file) = file.take() {
             let text = serde_json::to_string_pretty(&erased);
             let text =
@@ -70,7 +71,8 @@ pub(super) async fn replay(args: &ReplayArgs, format: Format) -> Result<Exit, Fa
     at(&args.database, "run it again: what was erased stays so", async |target| {
         let mut tx = target.database.pool().begin().await?;
         prepare(&mut tx).await?;
-        let erased = audit::replay(&mut tx, &receipt, args.by.by.as_deref()).await.map_err(locked)?;
+        let erased = audit::replay(&mut tx, &receipt, args.by.by.as_deref()).await;
+        let erased = erased.map_err(|error| failed(error, LOCKED))?;
         tx.commit().await?;
         finish(target, &erased).await;
         output::print(
@@ -87,20 +89,6 @@ pub(super) async fn replay(args: &ReplayArgs, format: Format) -> Result<Exit, Fa
 async fn prepare(conn: &mut PgConnection) -> Result<(), Failed> {
     sqlx::query("SET LOCAL lock_timeout = '30s'").execute(conn).await?;
     Ok(())
-}
-
-fn locked(error: audit::Error) -> Failed {
-    if let audit::Error::Database { source, .. } = &error
-        && source
-            .as_database_error()
-            .and_then(|error| error.code())
-            .is_some_and(|code| code == LOCK_NOT_AVAILABLE)
-    {
-        return Failed::new(
-            "a transaction that writes to the log has been open for 30 s, so nothing was erased: run it again when that has ended",
-        );
-    }
-    error.into()
 }
 
 /// The old versions of a key's row, and of events that waited, lie in the tables' files until those are vacuumed.

@@ -24,6 +24,10 @@ use crate::{
     stop::unless_stopped,
 };
 use args::{AuditAction, AuditArgs};
+use db_security::audit;
+
+/// The SQLSTATE of `lock_timeout`.
+const LOCK_NOT_AVAILABLE: &str = "55P03";
 
 pub(crate) async fn run(args: &AuditArgs, format: Format) -> Result<Exit, Failed> {
     match &args.action {
@@ -46,6 +50,16 @@ pub(crate) async fn run(args: &AuditArgs, format: Format) -> Result<Exit, Failed
         AuditAction::Keygen(args) => keygen::run(args, format),
         AuditAction::Status(args) => status::run(args, format).await,
     }
+}
+
+/// What to say of a failure: this, where a lock was not had in time.
+fn failed(error: audit::Error, locked: &str) -> Failed {
+    if let audit::Error::Database { source, .. } = &error
+        && source.as_database_error().and_then(|error| error.code()).as_deref() == Some(LOCK_NOT_AVAILABLE)
+    {
+        return Failed::new(locked);
+    }
+    error.into()
 }
 
 /// Does the work with the configured database until it is done or Ctrl-C is pressed, and disconnects whatever comes of it.

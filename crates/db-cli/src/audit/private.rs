@@ -38,9 +38,14 @@ impl NewFile {
         self.file.write_all(text.as_bytes()).map_err(|error| self.failed(&error))
     }
 
-    /// Brings it to the disk, and leaves it there.
+    /// Brings it to the disk with its name, and leaves it there.
     pub(super) fn keep(mut self) -> Result<(), Failed> {
-        self.file.sync_all().map_err(|error| self.failed(&error))?;
+        let folder = match self.path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        let synced = self.file.sync_all().and_then(|()| File::open(folder)?.sync_all());
+        synced.map_err(|error| self.failed(&error))?;
         self.is_kept = true;
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use super::{
     args::{ByArgs, DisableArgs, EnableArgs},
-    at, keys,
+    at, failed, keys,
 };
 use crate::{
     Exit, Failed,
@@ -15,7 +15,8 @@ use sqlx::PgConnection;
 use std::fmt::Write;
 
 const LEFT: &str = "nothing was changed";
-const LOCK_NOT_AVAILABLE: &str = "55P03";
+const LOCKED: &str =
+    "no lock on the table within 5 s, so nothing was changed: run it again when it is less in use";
 
 pub(super) async fn enable(args: &EnableArgs, format: Format) -> Result<Exit, Failed> {
     at(&args.database, LEFT, async |target| {
@@ -28,7 +29,7 @@ pub(super) async fn enable(args: &EnableArgs, format: Format) -> Result<Exit, Fa
         }
         let mut tx = target.database.pool().begin().await?;
         prepare(&mut tx, &args.by).await?;
-        let table = audit::enable(&mut tx, &audit).await.map_err(locked)?;
+        let table = audit::enable(&mut tx, &audit).await.map_err(|error| failed(error, LOCKED))?;
         tx.commit().await?;
         if !args.personal.is_empty() && keys::master(&target.audit).await?.is_none() {
             output::tell("no master key is configured here: what is personal waits in the inbox, in the clear, for a sequencer that has one");
@@ -43,7 +44,8 @@ pub(super) async fn disable(args: &DisableArgs, format: Format) -> Result<Exit, 
     at(&args.database, LEFT, async |target| {
         let mut tx = target.database.pool().begin().await?;
         prepare(&mut tx, &args.by).await?;
-        let (table, was_on) = audit::disable(&mut tx, &args.table).await.map_err(locked)?;
+        let (table, was_on) =
+            audit::disable(&mut tx, &args.table).await.map_err(|error| failed(error, LOCKED))?;
         tx.commit().await?;
         output::print(format, &json!({ "disabled": table, "was_enabled": was_on }), || {
             if was_on {
@@ -77,20 +79,6 @@ async fn prepare(conn: &mut PgConnection, by: &ByArgs) -> Result<(), Failed> {
     .execute(conn)
     .await?;
     Ok(())
-}
-
-fn locked(error: audit::Error) -> Failed {
-    if let audit::Error::Database { source, .. } = &error
-        && source
-            .as_database_error()
-            .and_then(|error| error.code())
-            .is_some_and(|code| code == LOCK_NOT_AVAILABLE)
-    {
-        return Failed::new(
-            "no lock on the table within 5 s, so nothing was changed: run it again when it is less in use",
-        );
-    }
-    error.into()
 }
 
 fn render(tables: &[AuditedTable]) -> String {

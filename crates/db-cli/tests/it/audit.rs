@@ -235,6 +235,29 @@ async fn somebody_is_forgotten_and_stays_so_after_a_restore() {
 }
 
 #[tokio::test]
+async fn a_receipt_is_there_whatever_becomes_of_the_commit() {
+    fresh_db(async |fresh| {
+        let folder = folder();
+        let at = |arguments: &[&str]| audit(&fresh, folder.path(), arguments);
+        let mut conn = fresh.connect().await;
+        execute(
+            &mut conn,
+            "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''no commit''; END'; \
+             CREATE CONSTRAINT TRIGGER fail AFTER INSERT OR UPDATE ON audit_keys DEFERRABLE INITIALLY DEFERRED \
+             FOR EACH ROW EXECUTE FUNCTION fail()",
+        )
+        .await;
+        let unheard = at(&["erase", "1", "--receipt", "receipt.json", "--yes"]);
+        expect(&unheard, 1, "`db audit replay receipt.json` makes sure");
+        execute(&mut conn, "DROP TRIGGER fail ON audit_keys").await;
+        expect(&at(&["status"]), 0, "0 live, 0 erased");
+        expect(&at(&["replay", "receipt.json"]), 0, "1 keys destroyed");
+        expect(&at(&["status"]), 0, "0 live, 1 erased");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn reports_are_shown() {
     fresh_db(async |fresh| {
         let folder = folder();

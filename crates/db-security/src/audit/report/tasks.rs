@@ -119,14 +119,15 @@ pub async fn tasks(conn: &mut PgConnection, span: &ReportSpan) -> Result<TaskRep
          FROM timed GROUP BY entity_type ORDER BY count(*) DESC, entity_type LIMIT $4",
         timed()
     );
-    let kinds: Vec<TaskDurations> = ask(conn, span, kinds, i64::from(span.rows)).await?;
+    let mut kinds: Vec<TaskDurations> = ask(conn, span, kinds, span.limit()).await?;
     let slowest = format!(
         "{} SELECT * FROM timed WHERE seconds IS NOT NULL ORDER BY seconds DESC, ended DESC, entity_id LIMIT $4",
         timed()
     );
     let slowest: Vec<SlowTask> = ask(conn, span, slowest, i64::from(span.rows)).await?;
     let ended: i64 = kinds.iter().map(|kind| kind.completed + kind.failed).sum();
-    Ok(TaskReport { is_cut: ended >= MAX_ENDS, kinds, slowest })
+    let is_cut = span.cut(&mut kinds) || ended >= MAX_ENDS;
+    Ok(TaskReport { is_cut, kinds, slowest })
 }
 
 async fn ask<T>(conn: &mut PgConnection, span: &ReportSpan, sql: String, rows: i64) -> Result<Vec<T>, Error>

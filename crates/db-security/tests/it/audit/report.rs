@@ -132,6 +132,12 @@ async fn a_task_takes_from_its_start_to_its_end() {
         assert_eq!(slowest, [("early", 300.0, true), ("early", 200.0, false), ("99", 100.0, true)]);
         assert_eq!(report.slowest[1].began, Some(at(-50)));
         assert!(!report.is_cut);
+        drop(lease);
+
+        recorded(&pool, vec![Event::new("task.complete", "jobs").entity("1").occurred_at(at(500))]).await;
+        let mut lease = pool.acquire().await.expect("a lease");
+        let cut = tasks(&mut lease, &span(1)).await.expect("reported");
+        assert_eq!((cut.kinds.len(), cut.kinds[0].entity_type.as_str(), cut.is_cut), (1, "tasks", true));
     })
     .await;
 }
