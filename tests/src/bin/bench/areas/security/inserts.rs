@@ -129,8 +129,10 @@ async fn lanes(pool: &Pool, table: &'static str, rate: Option<u32>) -> Result<Ve
                 if let Some(rate) = rate {
                     let due = began + Duration::from_secs(1) * (row * LANES + lane) / rate;
                     // Tokio's own clock goes by the millisecond, in which all would wake at once.
-                    spawn_blocking(move || thread::sleep(due.saturating_duration_since(Instant::now())))
-                        .await?;
+                    spawn_blocking(move || {
+                        thread::park_timeout(due.saturating_duration_since(Instant::now()))
+                    })
+                    .await?;
                 }
                 let began = Instant::now();
                 let inserting = sqlx::query(AssertSqlSafe(sql.as_str()))
