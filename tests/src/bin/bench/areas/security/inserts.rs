@@ -130,7 +130,7 @@ async fn lanes(pool: &Pool, table: &'static str, rate: Option<u32>) -> Result<Ve
                     let due = began + Duration::from_secs(1) * (row * LANES + lane) / rate;
                     // Tokio's own clock goes by the millisecond, in which all would wake at once.
                     spawn_blocking(move || {
-                        thread::park_timeout(due.saturating_duration_since(Instant::now()))
+                        thread::park_timeout(due.saturating_duration_since(Instant::now()));
                     })
                     .await?;
                 }
